@@ -1,0 +1,6 @@
+"""Models from scratch, equal to the library's. Nothing is loaded until you import the module that holds it.
+
+- ``architectures.datasets``: the data of the course (NumPy)
+- ``architectures.logistic_regression``: softmax regression (TensorFlow)
+- ``architectures.exercises``: the checks of the exercises
+"""

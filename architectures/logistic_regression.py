@@ -1,0 +1,260 @@
+"""Logistic regression in TensorFlow core: no Keras, no optimizer class, the gradient written down by hand.
+
+Day 6 derives everything here step by step.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+
+def softmax(logits):
+    """Probabilities from logits: ``exp(logits) / sum(exp(logits))`` over the last axis, without overflow.
+
+    The maximum of each row is subtracted first. That changes nothing in the quotient and keeps every exponent at or
+    below 0, so that no exp can overflow.
+
+    Parameters
+    ----------
+    logits : tf.Tensor
+        Floating point, shape (..., n_classes).
+
+    Returns
+    -------
+    tf.Tensor
+        Same shape and dtype; each row is positive and sums to 1.
+
+    Examples
+    --------
+    >>> softmax(tf.constant([[1000.0, 1000.0]])).numpy().tolist()
+    [[0.5, 0.5]]
+    """
+    exp = tf.exp(logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True)))
+    return exp / tf.reduce_sum(exp, axis=-1, keepdims=True)
+
+
+def cross_entropy(y_true, logits):
+    """Cross-entropy of each example, ``-log(softmax(logits)[y_true])``, computed from the logits.
+
+    The logarithm and the exp of the softmax cancel on paper, so they are cancelled in the code as well:
+    ``log(sum(exp(logits))) - logits[y_true]``, shifted by the row's maximum. It stays finite where ``log(softmax(...))``
+    gives -inf.
+
+    Parameters
+    ----------
+    y_true : tf.Tensor
+        Integer class indices, shape (n,), 0 to n_classes - 1.
+    logits : tf.Tensor
+        Floating point and finite, shape (n, n_classes).
+
+    Returns
+    -------
+    tf.Tensor
+        Shape (n,), in nats; take ``tf.reduce_mean`` for the loss of a batch.
+
+    Examples
+    --------
+    >>> cross_entropy(tf.constant([1]), tf.constant([[1000.0, 0.0]])).numpy().tolist()
+    [1000.0]
+    """
+    shifted = logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
+    # A product with the one-hot labels picks logits[y_true]; tf.gather(batch_dims=1) does the same in three times the time.
+    at_label = tf.reduce_sum(shifted * tf.one_hot(y_true, logits.shape[-1], dtype=logits.dtype), axis=-1)
+    return tf.math.log(tf.reduce_sum(tf.exp(shifted), axis=-1)) - at_label
+
+
+def cross_entropy_gradient(y_true, logits):
+    """Gradient of each example's cross-entropy with respect to its logits: ``softmax(logits) - one_hot(y_true)``.
+
+    Parameters
+    ----------
+    y_true, logits : tf.Tensor
+        As for `cross_entropy`.
+
+    Returns
+    -------
+    tf.Tensor
+        Shape (n, n_classes), dtype of `logits`; every entry lies in [-1, 1] and every row sums to 0.
+
+    References
+    ----------
+    C. M. Bishop: Pattern Recognition and Machine Learning, 2006, equation 4.109.
+    """
+    return softmax(logits) - tf.one_hot(y_true, logits.shape[-1], dtype=logits.dtype)
+
+
+class SoftmaxRegression(tf.Module):
+    """Multiclass logistic regression: one affine map, a softmax, and the cross-entropy between them and the labels.
+
+    Weights and biases start at zero: the loss is convex, so there is no symmetry to break.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+        Width of an example, at least 1, and number of classes, at least 2.
+    dtype : tf.DType
+        ``tf.float32`` or ``tf.float64``.
+
+    Attributes
+    ----------
+    w, b : tf.Variable
+        Weights of shape (n_features, n_classes) and biases of shape (n_classes,).
+
+    Examples
+    --------
+    >>> model = SoftmaxRegression(n_features=2, n_classes=2)
+    >>> history = model.fit([[0.0, 1.0], [1.0, 0.0]], [0, 1], epochs=50)
+    >>> model.predict([[0.1, 0.9]]).numpy().tolist()
+    [0]
+    """
+
+    def __init__(self, n_features, n_classes, dtype=tf.float32, name=None):
+        super().__init__(name=name)
+        _check_int("n_features", n_features, 1)
+        _check_int("n_classes", n_classes, 2)
+        if dtype not in (tf.float32, tf.float64):
+            raise ValueError(f"dtype must be tf.float32 or tf.float64, got {dtype!r}")
+        self.w = tf.Variable(tf.zeros([n_features, n_classes], dtype), name="w")
+        self.b = tf.Variable(tf.zeros([n_classes], dtype), name="b")
+
+    def __call__(self, x):
+        """Logits of a batch: shape (n, n_features) to (n, n_classes)."""
+        return self._examples("x", x) @ self.w + self.b
+
+    def predict_proba(self, x):
+        """Probability of each class: shape (n, n_features) to (n, n_classes)."""
+        return softmax(self(x))
+
+    def predict(self, x):
+        """Most probable class of each example: shape (n, n_features) to (n,), int64; the lowest index wins a tie."""
+        return tf.argmax(self(x), axis=-1)
+
+    def score(self, x, y):
+        """Accuracy on `x` of shape (n, n_features) with labels `y` of shape (n,), a float from 0 to 1."""
+        x, y = self._labelled("x", x, "y", y)
+        return float(_accuracy(y, self(x)))
+
+    def fit(self, x, y, *, epochs=5, batch_size=32, learning_rate=0.8, validation_data=None, seed=0):
+        """Stochastic gradient descent, every epoch in one graph.
+
+        The step size falls linearly from `learning_rate` to 0, so that a large first step does not cost a noisy end.
+        Training continues from the present weights.
+
+        Parameters
+        ----------
+        x : array_like
+            Examples, floating point (integers are cast), shape (n, n_features).
+        y : array_like
+            Integer labels, shape (n,), 0 to n_classes - 1.
+        epochs, batch_size : int
+            Passes over the data and examples a step, at least 1. The last batch of an epoch may be smaller.
+        learning_rate : float
+            First step size, above 0.
+        validation_data : (x_val, y_val), optional
+            Evaluated after each epoch; never trained on.
+        seed : int
+            Seed of the shuffling, 0 to 2**31 - 1.
+
+        Returns
+        -------
+        dict of list of float
+            One value an epoch, named as in Keras's history: ``loss``, the mean over the epoch's batches as they were met,
+            and with `validation_data` also ``val_loss`` and ``val_accuracy`` after the epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type, shape or range; nothing has been trained then.
+        """
+        x, y = self._labelled("x", x, "y", y)
+        _check_int("epochs", epochs, 1)
+        _check_int("batch_size", batch_size, 1)
+        _check_int("seed", seed, 0, 2**31 - 1)
+        if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float, np.floating)):
+            raise TypeError(f"learning_rate must be a number, got {learning_rate!r}")
+        if not 0 < learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
+        if validation_data is None:
+            x_val, y_val = x[:0], y[:0]
+        else:
+            x_val, y_val = self._labelled(
+                "validation_data[0]", validation_data[0], "validation_data[1]", validation_data[1]
+            )
+
+        w, b, loss, val_loss, val_accuracy = _train(
+            self.w,
+            self.b,
+            x,
+            y,
+            x_val,
+            y_val,
+            *map(tf.constant, (epochs, batch_size, seed)),
+            tf.constant(learning_rate, x.dtype),
+        )
+        self.w.assign(w)
+        self.b.assign(b)
+        history = {"loss": loss.numpy().tolist()}
+        if validation_data is not None:
+            history |= {"val_loss": val_loss.numpy().tolist(), "val_accuracy": val_accuracy.numpy().tolist()}
+        return history
+
+    def _examples(self, name, x):
+        if not tf.is_tensor(x):
+            x = np.asarray(x)
+            if x.dtype.kind not in "fiu":
+                raise TypeError(f"{name} must hold numbers, got an array of {x.dtype}")
+        if len(x.shape) != 2 or x.shape[-1] != self.w.shape[0]:
+            raise ValueError(f"{name} must have shape (n, {self.w.shape[0]}), got {tuple(x.shape)}")
+        return tf.cast(x, self.w.dtype)
+
+    def _labelled(self, x_name, x, y_name, y):
+        x = self._examples(x_name, x)
+        y = np.asarray(y)
+        if y.dtype.kind not in "iu":
+            raise TypeError(f"{y_name} must hold integer labels, got an array of {y.dtype}")
+        if y.shape != (x.shape[0],):
+            raise ValueError(f"{y_name} must have shape ({x.shape[0]},), one label for each row of {x_name}, got {y.shape}")
+        if len(y) == 0:
+            raise ValueError(f"{x_name} and {y_name} are empty: at least one example is needed")
+        n_classes = self.b.shape[0]
+        if y.min() < 0 or y.max() >= n_classes:
+            raise ValueError(f"{y_name} must lie in 0..{n_classes - 1}, got labels from {y.min()} to {y.max()}")
+        return x, tf.constant(y, tf.int64)
+
+
+@tf.function(reduce_retracing=True)
+def _train(w, b, x, y, x_val, y_val, epochs, batch_size, seed, learning_rate):
+    """The whole of `SoftmaxRegression.fit` as one graph; one trace serves every model of the same dtype and sizes."""
+    n = tf.shape(x)[0]
+    steps = (n + batch_size - 1) // batch_size
+    loss, val_loss, val_accuracy = [tf.TensorArray(x.dtype, size=epochs) for _ in range(3)]
+    w, b = tf.convert_to_tensor(w), tf.convert_to_tensor(b)
+    for epoch in tf.range(epochs):
+        order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([seed, epoch]))
+        total = tf.zeros([], x.dtype)
+        for step in tf.range(steps):
+            index = order[step * batch_size : (step + 1) * batch_size]
+            x_batch, y_batch = tf.gather(x, index), tf.gather(y, index)
+            logits = x_batch @ w + b  # (batch, n_classes)
+            total += tf.reduce_sum(cross_entropy(y_batch, logits))
+            rate = learning_rate * (1 - tf.cast(epoch * steps + step, x.dtype) / tf.cast(epochs * steps, x.dtype))
+            delta = cross_entropy_gradient(y_batch, logits) * (rate / tf.cast(tf.size(index), x.dtype))
+            w -= tf.matmul(x_batch, delta, transpose_a=True)  # (n_features, batch) @ (batch, n_classes)
+            b -= tf.reduce_sum(delta, axis=0)
+        logits = x_val @ w + b
+        loss = loss.write(epoch, total / tf.cast(n, x.dtype))
+        val_loss = val_loss.write(epoch, tf.reduce_mean(cross_entropy(y_val, logits)))
+        val_accuracy = val_accuracy.write(epoch, tf.cast(_accuracy(y_val, logits), x.dtype))
+    return w, b, loss.stack(), val_loss.stack(), val_accuracy.stack()
+
+
+def _accuracy(y_true, logits):
+    return tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == y_true, tf.float32))
+
+
+def _check_int(name, value, low, high=None):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    if value < low or (high is not None and value > high):
+        raise ValueError(
+            f"{name} must be {f'from {low} to {high}' if high is not None else f'at least {low}'}, got {value}"
+        )

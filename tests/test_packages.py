@@ -1,0 +1,23 @@
+"""What holds for all four packages: cheap imports, and style."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("package", ["tensorflow_basics", "keras_advanced", "architectures", "recommendation"])
+def test_import_is_cheap(package):
+    # Counts what is loaded rather than the time it takes, which belongs to tests/benchmarks.
+    code = f"import sys; before = set(sys.modules); import {package}; print(*(set(sys.modules) - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert loaded.split() == [package]
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_style(command):
+    result = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
