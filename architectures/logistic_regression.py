@@ -175,20 +175,15 @@ class SoftmaxRegression(tf.Module):
             raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
         if validation_data is None:
             x_val, y_val = x[:0], y[:0]
+        elif not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            raise ValueError(f"validation_data must be a pair (x_val, y_val), got {type(validation_data).__name__}")
         else:
-            x_val, y_val = self._labelled(
-                "validation_data[0]", validation_data[0], "validation_data[1]", validation_data[1]
-            )
+            x_val, y_val = validation_data
+            x_val, y_val = self._labelled("validation_data[0]", x_val, "validation_data[1]", y_val)
 
+        integers = (tf.constant(value) for value in (epochs, batch_size, seed))  # a Python number would be traced anew
         w, b, loss, val_loss, val_accuracy = _train(
-            self.w,
-            self.b,
-            x,
-            y,
-            x_val,
-            y_val,
-            *map(tf.constant, (epochs, batch_size, seed)),
-            tf.constant(learning_rate, x.dtype),
+            self.w, self.b, x, y, x_val, y_val, *integers, tf.constant(learning_rate, x.dtype)
         )
         self.w.assign(w)
         self.b.assign(b)
@@ -255,6 +250,5 @@ def _check_int(name, value, low, high=None):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an int, got {value!r}")
     if value < low or (high is not None and value > high):
-        raise ValueError(
-            f"{name} must be {f'from {low} to {high}' if high is not None else f'at least {low}'}, got {value}"
-        )
+        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be {allowed}, got {value}")

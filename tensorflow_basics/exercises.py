@@ -119,8 +119,8 @@ def check_power(power):
     )
     traces = power.experimental_get_tracing_count()
     assert traces == 1, (
-        f"Right numbers, but {traces} traces for four calls. An input_signature fixes the dtypes and leaves the length of x open; "
-        "the loop has to run over tf.range(n)."
+        f"Right numbers, but {traces} traces for four calls. An input_signature fixes the dtypes and leaves the length of "
+        "x open; the loop has to run over tf.range(n)."
     )
 
 
@@ -130,7 +130,8 @@ def check_make_counter(make_counter):
     count = make_counter()
     calls = [int(count()) for _ in range(3)]
     assert len(set(calls)) == 3, (
-        f"Three calls returned {calls}. A Python number is frozen when the function is traced; what changes belongs in a tf.Variable."
+        f"Three calls returned {calls}. A Python number is frozen when the function is traced; what changes belongs in a "
+        "tf.Variable."
     )
     assert calls == [1, 2, 3], f"Three calls returned {calls}, expected [1, 2, 3]."
     assert hasattr(count, "experimental_get_tracing_count"), (

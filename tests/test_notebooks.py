@@ -3,6 +3,7 @@
 nbval, switched on in pyproject.toml, compares the saved outputs. A new notebook needs no line here.
 """
 
+import ast
 import re
 from pathlib import Path
 
@@ -87,17 +88,21 @@ def test_every_claim_is_followed_by_an_assertion(notebook):
             malformed = [line for line in claims if not CLAIM.match(line)]
             assert not malformed, "a claim reads '> **Dn.m** what it says - verdict'"
             number, code = next((c.execution_count, c.source) for c in notebook.cells[position:] if c.cell_type == "code")
-            assert "assert" in code, f"In [{number}] does not assert {claims}"
+            nodes = list(ast.walk(ast.parse(code)))
+            asserts = any(isinstance(node, ast.Assert) for node in nodes)
+            asserts |= any(getattr(node, "attr", "").startswith("assert_") for node in nodes)  # np.testing's
+            assert asserts, f"In [{number}] does not assert {claims}"
 
 
 def test_has_three_exercises_with_check_hint_and_solution(notebook):
     stubs = [position for position, cell in enumerate(notebook.cells) if "exercise" in cell.metadata.get("tags", [])]
-    assert len(stubs) >= 3
+    is_day = notebook.cells[0].source.startswith("# Day ")  # the template shows one
+    assert len(stubs) >= (3 if is_day else 1)
     for position in stubs:
         card, stub, check, hint, solution = notebook.cells[position - 1 : position + 4]
         assert re.match(r"### Exercise \d+: .+\n.*minutes", card.source)
         assert "raise NotImplementedError" in stub.source
-        assert check.metadata.tags == ["check"] and check.outputs[0].text == "Not attempted yet.\n"
+        assert check.metadata.tags == ["check"]
         assert hint.source.startswith("<details><summary>Hint</summary>")
         assert solution.source.startswith("<details><summary>Solution</summary>") and solution_code(solution)
 
@@ -140,12 +145,13 @@ def test_holds_with_other_parameters_and_solved_exercises(path, notebook):
     copy.parent.mkdir(parents=True, exist_ok=True)
     for stub, solution in zip(tagged(notebook, "exercise"), tagged(notebook, "solution"), strict=True):
         stub.source = solution_code(solution)
-    (cell,) = tagged(notebook, "parameters")
+    parameters = tagged(notebook, "parameters")[0].metadata.test_parameters
+    failure = None
     try:
         ran = papermill.execute_notebook(
             notebook,
             copy,
-            parameters=cell.metadata.test_parameters,
+            parameters=parameters,
             kernel_name="python3",
             cwd=path.parent,
             progress_bar=False,
@@ -155,9 +161,12 @@ def test_holds_with_other_parameters_and_solved_exercises(path, notebook):
             shutdown_kernel="immediate",
         )
     except papermill.PapermillExecutionError as error:
+        failure = error
+    if failure:
+        number = failure.exec_count - 1  # papermill has put a cell with the parameters before this one
         pytest.fail(
-            f"{path.name}, In [{error.exec_count}], with {dict(cell.metadata.test_parameters)} and the exercises solved: "
-            f"{error.ename}: {error.evalue}\n\n{error.source}\n\nthe copy, as far as it ran: {copy.relative_to(ROOT)}",
+            f"{path.name}, In [{number}], with {dict(sorted(parameters.items()))} and the exercises solved: "
+            f"{failure.ename}: {failure.evalue}\n\n{failure.source}\n\nthe copy, as far as it ran: {copy.relative_to(ROOT)}",
             pytrace=False,
         )
     for check in tagged(ran, "check"):

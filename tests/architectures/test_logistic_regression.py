@@ -1,0 +1,202 @@
+"""architectures.logistic_regression equals TensorFlow's operations, Keras and a plain NumPy loop, and refuses bad input."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from architectures import datasets
+from architectures.logistic_regression import SoftmaxRegression, cross_entropy, cross_entropy_gradient, softmax
+
+SHAPES = [(1, 2), (5, 3), (17, 10), (64, 101)]
+
+
+def random_case(shape, scale=3.0, seed=0):
+    rng = np.random.default_rng([seed, *shape])
+    return tf.constant(scale * rng.normal(size=shape)), tf.constant(rng.integers(0, shape[1], size=shape[0]))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_functions_and_gradients_equal_tensorflow(shape, scale):
+    logits, y_true = random_case(shape, scale)
+    library = tf.nn.sparse_softmax_cross_entropy_with_logits
+    np.testing.assert_allclose(softmax(logits), tf.nn.softmax(logits), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(cross_entropy(y_true, logits), library(y_true, logits), rtol=1e-12, atol=1e-12)
+    for loss in (cross_entropy, library):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = tf.reduce_sum(loss(y_true, logits))
+        np.testing.assert_allclose(
+            cross_entropy_gradient(y_true, logits), tape.gradient(value, logits), rtol=1e-12, atol=1e-14
+        )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_gradient_agrees_with_finite_differences(shape):
+    logits, y_true = random_case(shape)
+    gradient, h = cross_entropy_gradient(y_true, logits).numpy(), 1e-6
+    for k in range(min(shape[1], 5)):
+        nudge = h * np.eye(shape[1])[k]
+        slope = (cross_entropy(y_true, logits + nudge) - cross_entropy(y_true, logits - nudge)) / (2 * h)
+        np.testing.assert_allclose(slope, gradient[:, k], atol=1e-8)
+
+
+def test_extreme_logits_give_finite_losses_and_full_gradients():
+    logits = tf.constant([[1e5, 0.0], [-1e5, 0.0], [88.0, -88.0], [3e38, 3e38]], tf.float32)
+    y_true = tf.constant([1, 0, 1, 0])
+    np.testing.assert_allclose(cross_entropy(y_true, logits), [1e5, 1e5, 176.0, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(cross_entropy_gradient(y_true, logits), [[1, -1], [-1, 1], [1, -1], [-0.5, 0.5]])
+
+
+def sgd_in_numpy(x, y, n_classes, orders, learning_rate):
+    """The reference: the same algorithm, given the order of each epoch."""
+    w, b = np.zeros((x.shape[1], n_classes)), np.zeros(n_classes)
+    n_steps, step, losses = sum(len(batches) for batches in orders), 0, []
+    for batches in orders:
+        total = 0.0
+        for index in batches:
+            z = x[index] @ w + b
+            p = np.exp(z - z.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            total -= np.log(p[np.arange(len(index)), y[index]]).sum()
+            delta = (p - np.eye(n_classes)[y[index]]) / len(index) * learning_rate * (1 - step / n_steps)
+            w, b, step = w - x[index].T @ delta, b - delta.sum(0), step + 1
+        losses.append(total / len(x))
+    return w, b, losses
+
+
+@pytest.mark.parametrize(("n", "batch_size", "epochs"), [(20, 20, 6), (20, 50, 3), (10, 4, 3), (7, 1, 2)])
+def test_fit_equals_the_reference_batch_by_batch(n, batch_size, epochs):
+    rng = np.random.default_rng(n)
+    x, y = rng.normal(size=(n, 4)), rng.integers(0, 3, size=n)
+    model = SoftmaxRegression(4, 3, dtype=tf.float64)
+    history = model.fit(x, y, epochs=epochs, batch_size=batch_size, learning_rate=0.5, seed=9)
+    orders = []
+    for epoch in range(epochs):
+        order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=[9, epoch]).numpy()
+        orders.append([order[i : i + batch_size] for i in range(0, n, batch_size)])
+    w, b, losses = sgd_in_numpy(x, y, 3, orders, 0.5)
+    np.testing.assert_allclose(model.w, w, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.b, b, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-12)
+    assert set(history) == {"loss"}
+
+
+def test_history_of_the_validation_data():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 4)), rng.integers(0, 3, size=40)
+    x_val, y_val = rng.normal(size=(9, 4)), rng.integers(0, 3, size=9)
+    model = SoftmaxRegression(4, 3, dtype=tf.float64)
+    history = model.fit(x, y, epochs=4, validation_data=(x_val, y_val))
+    assert [len(values) for values in history.values()] == [4, 4, 4]
+    assert history["val_accuracy"][-1] == pytest.approx(model.score(x_val, y_val))
+    assert history["val_loss"][-1] == pytest.approx(float(tf.reduce_mean(cross_entropy(y_val, model(x_val)))))
+    without = SoftmaxRegression(4, 3, dtype=tf.float64)
+    without.fit(x, y, epochs=4)
+    np.testing.assert_array_equal(without.w, model.w, "the validation data must not be trained on")
+
+
+def test_the_weights_in_keras_give_the_same_logits_and_probabilities():
+    import keras
+
+    (x_train, y_train), (x_test, _) = datasets.mnist(dtype="float32")
+    x_train, x_test = x_train.reshape(-1, 784), x_test.reshape(-1, 784)
+    model = SoftmaxRegression(784, 10)
+    model.fit(x_train, y_train, epochs=1)
+    twin = keras.Sequential([keras.layers.Input([784]), keras.layers.Dense(10, activation="softmax")])
+    twin.set_weights([model.w.numpy(), model.b.numpy()])
+    np.testing.assert_allclose(model.predict_proba(x_test), twin(x_test), rtol=1e-4, atol=1e-6)
+    assert np.array_equal(model.predict(x_test), np.argmax(twin(x_test), axis=1))
+
+
+def test_accuracy_on_five_splits_of_mnist():
+    scores = []
+    for seed in range(5):
+        (x_train, y_train), (x_test, y_test) = datasets.mnist(seed=seed, dtype="float32")
+        model = SoftmaxRegression(784, 10)
+        model.fit(x_train.reshape(-1, 784), y_train, seed=seed)
+        scores.append(model.score(x_test.reshape(-1, 784), y_test))
+    assert np.mean(scores) >= 0.90 and min(scores) >= 0.89, scores
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not():
+    x, y = np.random.default_rng(0).normal(size=(50, 4)), np.arange(50) % 3
+    weights = []
+    for seed in (1, 1, 2):
+        model = SoftmaxRegression(4, 3)
+        model.fit(x, y, seed=seed)
+        weights.append(model.w.numpy())
+    assert np.array_equal(weights[0], weights[1]) and not np.array_equal(weights[0], weights[2])
+
+
+def test_it_is_a_module_that_can_be_saved(tmp_path):
+    model = SoftmaxRegression(4, 3)
+    model.fit(np.eye(4), [0, 1, 2, 0])
+    assert {variable.name for variable in model.trainable_variables} == {"w:0", "b:0"}
+    path = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
+    restored = SoftmaxRegression(4, 3)
+    tf.train.Checkpoint(model=restored).read(path).assert_consumed()
+    np.testing.assert_array_equal(restored(np.eye(4)), model(np.eye(4)))
+
+
+X, Y = np.zeros((6, 4)), np.arange(6) % 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"x": X[:, :3]}, ValueError, r"x must have shape \(n, 4\), got \(6, 3\)"),
+        ({"x": X.reshape(6, 2, 2)}, ValueError, r"x must have shape \(n, 4\)"),
+        ({"x": X.astype(str)}, TypeError, "x must hold numbers"),
+        ({"x": X.astype(complex)}, TypeError, "x must hold numbers"),
+        ({"x": X[:0], "y": Y[:0]}, ValueError, "x and y are empty"),
+        ({"y": Y[:5]}, ValueError, r"y must have shape \(6,\)"),
+        ({"y": np.eye(3)[Y]}, TypeError, "y must hold integer labels"),
+        ({"y": Y.astype(float)}, TypeError, "y must hold integer labels"),
+        ({"y": Y[:, None]}, ValueError, r"y must have shape \(6,\)"),
+        ({"y": Y + 1}, ValueError, r"y must lie in 0\.\.2, got labels from 1 to 3"),
+        ({"y": Y - 1}, ValueError, r"y must lie in 0\.\.2, got labels from -1 to 1"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1"),
+        ({"epochs": 2.0}, TypeError, "epochs must be an int"),
+        ({"epochs": True}, TypeError, "epochs must be an int"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": "32"}, TypeError, "batch_size must be an int"),
+        ({"learning_rate": 0.0}, ValueError, "learning_rate must be above 0"),
+        ({"learning_rate": float("nan")}, ValueError, "learning_rate must be above 0"),
+        ({"learning_rate": float("inf")}, ValueError, "learning_rate must be above 0"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number"),
+        ({"seed": -1}, ValueError, "seed must be from 0"),
+        ({"seed": 2**31}, ValueError, "seed must be from 0"),
+        ({"validation_data": (X[:, :2], Y)}, ValueError, r"validation_data\[0\] must have shape"),
+        ({"validation_data": (X, Y + 5)}, ValueError, r"validation_data\[1\] must lie in"),
+        ({"validation_data": X}, ValueError, r"validation_data must be a pair"),
+    ],
+)
+def test_fit_refuses_bad_input_and_trains_nothing(arguments, error, message):
+    model = SoftmaxRegression(4, 3)
+    with pytest.raises(error, match=message):
+        model.fit(**{"x": X + 1, "y": Y} | arguments)
+    assert not model.w.numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((0, 3), ValueError, "n_features must be at least 1"),
+        ((4.0, 3), TypeError, "n_features must be an int"),
+        ((4, 1), ValueError, "n_classes must be at least 2"),
+        ((4, 3, tf.int32), ValueError, "dtype must be tf.float32 or tf.float64"),
+    ],
+)
+def test_the_constructor_refuses_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message):
+        SoftmaxRegression(*arguments)
+
+
+def test_predict_and_score_refuse_wrong_shapes():
+    model = SoftmaxRegression(4, 3)
+    for method in (model, model.predict, model.predict_proba):
+        with pytest.raises(ValueError, match=r"x must have shape \(n, 4\)"):
+            method(np.zeros(4))
+    with pytest.raises(ValueError, match="empty"):
+        model.score(X[:0], Y[:0])

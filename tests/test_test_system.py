@@ -1,0 +1,161 @@
+"""The tests of the notebooks can fail: each planted fault turns the run red, and the report says where.
+
+Every fault is planted in a copy of the template notebook, in a project of its own.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_pytest(project, *arguments):
+    """Run pytest in `project` and return its exit code, its output and the set of failed tests."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rf", *arguments]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    return result.returncode, result.stdout, set(re.findall(r"^FAILED (.+?)(?: - .*)?$", result.stdout, re.MULTILINE))
+
+
+def copy_project(folder, *names):
+    for name in ("conftest.py", "pyproject.toml", "tests/notebook_environment.py", "tests/test_notebooks.py", *names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def code_cell(notebook, text):
+    return next(cell for cell in notebook.cells if cell.cell_type == "code" and text in cell.source)
+
+
+def changed_number(notebook):
+    (output,) = code_cell(notebook, "error_of_mean = ").outputs
+    output.text = output.text.replace("0.50", "0.51")
+
+
+def deleted_output(notebook):
+    code_cell(notebook, "error_with_drift = ").outputs = []
+
+
+def stripped(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+
+
+def lost_figure(notebook):
+    del code_cell(notebook, "plt.show()").outputs[0].data["image/png"]
+
+
+def saved_warning(notebook):
+    output = nbformat.v4.new_output("stream", name="stderr", text="UserWarning: careful\n")
+    code_cell(notebook, "error_of_mean = ").outputs.append(output)
+
+
+def unasserted_claim(notebook):
+    cell = code_cell(notebook, "error_with_drift = ")
+    cell.source = cell.source.replace("assert ", "assert_that = ")
+
+
+def unchecked_parameter(notebook):
+    cell = code_cell(notebook, "check_scalar(N_REPEATS")
+    cell.source = cell.source.split("N_REPEATS = check_scalar")[0]
+
+
+def result_of_one_seed(notebook):
+    cell = code_cell(notebook, "error_of_mean = ")
+    cell.source += "\nassert SEED == 1"
+
+
+def wrong_solution(notebook):
+    cell = next(cell for cell in notebook.cells if "solution" in cell.metadata.get("tags", []))
+    cell.source = cell.source.replace("ddof=1", "ddof=0")
+
+
+TESTS = "tests/test_notebooks.py::test"
+FAULTS = {
+    changed_number: "notebooks/changed_number.ipynb::Cell 3",
+    deleted_output: "notebooks/deleted_output.ipynb::Cell 4",
+    stripped: f"{TESTS}_was_executed_from_top_to_bottom[stripped]",
+    lost_figure: f"{TESTS}_saved_outputs_are_clean[lost_figure]",
+    saved_warning: f"{TESTS}_saved_outputs_are_clean[saved_warning]",
+    unasserted_claim: f"{TESTS}_every_claim_is_followed_by_an_assertion[unasserted_claim]",
+    unchecked_parameter: f"{TESTS}_wrong_parameters_are_refused_by_name[unchecked_parameter]",
+    result_of_one_seed: f"{TESTS}_holds_with_other_parameters_and_solved_exercises[result_of_one_seed]",
+    wrong_solution: f"{TESTS}_holds_with_other_parameters_and_solved_exercises[wrong_solution]",
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """One run over a sound copy of the template and one copy for each fault."""
+    project = copy_project(tmp_path_factory.mktemp("planted"))
+    (project / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / "template.ipynb", project / "notebooks" / "template.ipynb")
+    for plant in FAULTS:
+        notebook = nbformat.read(ROOT / "notebooks" / "template.ipynb", as_version=4)
+        plant(notebook)
+        nbformat.write(notebook, project / "notebooks" / f"{plant.__name__}.ipynb")
+    # Kernels are dear: execute only where execution has to find the fault, and the sound copy.
+    executed = ["template", "changed_number", "deleted_output"]
+    nbval = [f"notebooks/{name}.ipynb" for name in executed]
+    papermill = "not with_other_parameters or template or result_of_one_seed or wrong_solution"
+    code, output, failed = run_pytest(project, *nbval, "tests/test_notebooks.py", "-k", papermill)
+    assert code == 1
+    return project, output, failed
+
+
+@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
+def test_a_planted_fault_turns_the_run_red(plant, planted):
+    _, _, failed = planted
+    assert FAULTS[plant] in failed
+
+
+def test_nothing_else_turns_red(planted):
+    _, _, failed = planted
+    assert failed == set(FAULTS.values())
+
+
+def test_a_difference_is_reported_with_notebook_cell_and_lines(planted):
+    project, output, _ = planted
+    assert "changed_number.ipynb, In [4]: '-' is what this run printed, '+' what the notebook holds" in output
+    assert re.search(r"^ *- error of the mean of four readings: 0\.50$", output, re.MULTILINE)
+    assert re.search(r"^ *\+ error of the mean of four readings: 0\.51$", output, re.MULTILINE)
+    copy = nbformat.read(project / "build" / "nbval" / "changed_number.ipynb", as_version=4)
+    assert code_cell(copy, "error_of_mean = ").outputs[0].text == "error of the mean of four readings: 0.50\n"
+
+
+def test_a_failed_run_keeps_the_partly_executed_copy_and_the_original(planted):
+    project, output, _ = planted
+    assert "result_of_one_seed.ipynb, In [4], with {'N_REPEATS': 20000, 'SEED': 7}" in output
+    copy = nbformat.read(project / "build" / "papermill" / "result_of_one_seed.ipynb", as_version=4)
+    assert code_cell(copy, "error_of_mean = ").outputs, "the copy shows how far it got"
+    assert code_cell(copy, "error_with_drift = ").execution_count is None
+    original = nbformat.read(project / "notebooks" / "result_of_one_seed.ipynb", as_version=4)
+    assert code_cell(original, "error_with_drift = ").outputs
+
+
+@pytest.mark.parametrize(
+    ("module", "right", "wrong", "tests"),
+    [
+        (
+            "architectures/logistic_regression.py",
+            "return softmax(logits) - tf.one_hot(",
+            "return softmax(logits) + tf.one_hot(",
+            "tests/architectures/test_logistic_regression.py",
+        )
+    ],
+)
+def test_a_broken_package_function_turns_the_run_red(tmp_path, module, right, wrong, tests):
+    shutil.copytree(ROOT / "architectures", tmp_path / "architectures")
+    project = copy_project(tmp_path, tests)
+    source = (project / module).read_text()
+    assert source.count(right) == 1
+    (project / module).write_text(source.replace(right, wrong))
+    code, output, failed = run_pytest(project, tests, "-k", "equal_tensorflow or finite_differences")
+    assert code == 1 and len(failed) >= 12, output
