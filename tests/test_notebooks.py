@@ -166,7 +166,7 @@ def test_holds_with_other_parameters_and_solved_exercises(path, notebook):
         number = failure.exec_count - 1  # papermill has put a cell with the parameters before this one
         pytest.fail(
             f"{path.name}, In [{number}], with {dict(sorted(parameters.items()))} and the exercises solved: "
-            f"{failure.ename}: {failure.evalue}\n\n{failure.source}\n\nthe copy, as far as it ran: {copy.relative_to(ROOT)}",
+            f"{failure.ename}: {failure.evalue}\n\n{failure.source}\n\nas far as it ran: {copy.relative_to(ROOT)}",
             pytrace=False,
         )
     for check in tagged(ran, "check"):
