@@ -33,6 +33,12 @@ def check_log_softmax(log_softmax):
         rtol=1e-5,
         err_msg="One large row spoils another: subtract each row's own maximum (axis=-1, keepdims=True).",
     )
+    np.testing.assert_allclose(
+        far_apart,
+        [[0.0, -10_000.0]] * 2,
+        rtol=1e-6,
+        err_msg="Finite but wrong: a probability was clipped or nudged. Cancel log and exp on paper.",
+    )
 
 
 @exercise
@@ -40,13 +46,20 @@ def check_top_k_accuracy(top_k_accuracy):
     """Day 6, exercise 2: ``top_k_accuracy(y_true, logits, k)``."""
     import tensorflow as tf
 
-    logits = tf.constant([[5.0, 4.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0], [9.0, 0.0, 8.0, 7.0], [-1.0, -2.0, -3.0, -4.0]])
-    y_true = tf.constant([1, 3, 3, 0])  # ranked second, first, third, first
-    for k, expected in [(1, 0.5), (2, 0.75), (3, 1.0), (4, 1.0)]:
+    rows = [
+        [5.0, 4.0, 1.0, 0.0],
+        [0.0, 1.0, 2.0, 3.0],
+        [9.0, 0.0, 8.0, 7.0],
+        [-1.0, -2.0, -3.0, -4.0],
+        [6.0, 5.0, 4.0, 3.0],
+    ]
+    logits = tf.constant(rows)
+    y_true = tf.constant([1, 3, 3, 0, 0])  # ranked second, first, third, first, first
+    for k, expected in [(1, 0.6), (2, 0.8), (3, 1.0), (4, 1.0)]:
         got = np.asarray(top_k_accuracy(y_true, logits, k))
         assert got.shape == (), f"k = {k}: expected one number for the batch, got shape {got.shape}."
         assert np.isclose(got, expected), (
-            f"k = {k}: expected {expected}, got {got}. The true classes rank second, first, third and first; "
+            f"k = {k}: expected {expected}, got {got}. The true classes rank second, first, third, first and first; "
             "an example counts once if its class is anywhere among the k largest."
         )
 

@@ -5,6 +5,7 @@ whose message is a hint. It needs no more than a call: ``check_something(answer)
 """
 
 import functools
+from unittest import mock
 
 import numpy as np
 
@@ -12,7 +13,7 @@ import numpy as np
 def exercise(check):
     """Make a check that answers back: "not attempted", "correct", or an error with a hint.
 
-    The notebooks' stubs raise ``NotImplementedError``, so that an exercise nobody has tried yet does not stop "Run All".
+    The notebooks' stubs raise a bare ``NotImplementedError``, so that an exercise nobody has tried does not stop "Run All".
 
     Parameters
     ----------
@@ -41,12 +42,14 @@ def exercise(check):
     def answer_back(answer):
         try:
             check(answer)
-        except NotImplementedError:
-            print("Not attempted yet.")
         except AssertionError:
             raise
         except Exception as error:
-            raise AssertionError(f"Your code stopped with {type(error).__name__}: {error}") from error
+            # The stub's raise is bare. TensorFlow's own NotImplementedError, say for NumPy in a graph, has a message.
+            if isinstance(error, NotImplementedError) and not error.args:
+                print("Not attempted yet.")
+            else:
+                raise AssertionError(f"Your code stopped with {type(error).__name__}: {error}") from error
         else:
             print("Correct.")
 
@@ -76,7 +79,7 @@ def check_row_means(row_means):
         np.testing.assert_allclose(
             means,
             expected,
-            rtol=1e-5,
+            rtol=1e-6,
             err_msg=f"{case}: divide each row's sum by that row's own length, the difference of two splits.",
         )
 
@@ -87,8 +90,10 @@ def check_confusion_matrix(confusion_matrix):
     import tensorflow as tf
 
     y_true, y_pred = [0, 0, 0, 1, 2, 2], [0, 1, 1, 1, 2, 0]
+    ready_made = AssertionError("Right, but that is TensorFlow's own. Count the pairs with tf.math.bincount.")
     for num_classes in (3, 5):
-        got = np.asarray(confusion_matrix(tf.constant(y_true), tf.constant(y_pred), num_classes))
+        with mock.patch.object(tf.math, "confusion_matrix", side_effect=ready_made):
+            got = np.asarray(confusion_matrix(tf.constant(y_true), tf.constant(y_pred), num_classes))
         expected = np.zeros((num_classes, num_classes))
         np.add.at(expected, (y_true, y_pred), 1)
         assert got.shape == expected.shape, (
@@ -120,7 +125,7 @@ def check_power(power):
     traces = power.experimental_get_tracing_count()
     assert traces == 1, (
         f"Right numbers, but {traces} traces for four calls. An input_signature fixes the dtypes and leaves the length of "
-        "x open; the loop has to run over tf.range(n)."
+        "x open; the number of turns has to stay a tensor."
     )
 
 

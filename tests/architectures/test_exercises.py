@@ -32,6 +32,14 @@ def log_softmax_with_one_maximum_for_all(logits):
     return shifted - tf.math.log(tf.reduce_sum(tf.exp(shifted), axis=-1, keepdims=True))
 
 
+def log_of_nudged_softmax(logits):
+    return tf.math.log(tf.nn.softmax(logits) + 1e-12)
+
+
+def log_of_clipped_softmax(logits):
+    return tf.math.log(tf.clip_by_value(tf.nn.softmax(logits), 1e-30, 1.0))
+
+
 def log_softmax_over_the_batch(logits):
     return tf.nn.log_softmax(logits, axis=0)
 
@@ -59,6 +67,10 @@ def top_k_mean_of_all_entries(y_true, logits, k):
 
 def top_k_hit_for_each_example(y_true, logits, k):
     return tf.cast(tf.reduce_any(tf.math.top_k(logits, k).indices == y_true[:, None], axis=1), tf.float32)
+
+
+def top_k_divided_by_the_classes(y_true, logits, k):
+    return top_k_accuracy(y_true, logits, k) * logits.shape[0] / logits.shape[1]
 
 
 def gradient(x, y, w, b, l2, *, sign=1.0, mean=True, decay_b=0.0, factor=1.0):
@@ -98,6 +110,8 @@ def gradient_without_decay(*args):
                 log_of_softmax: "cancel them on paper",
                 log_softmax_unshifted: "cancel them on paper",
                 log_softmax_with_one_maximum_for_all: "own maximum",
+                log_of_nudged_softmax: "clipped or nudged",
+                log_of_clipped_softmax: "clipped or nudged",
                 log_softmax_over_the_batch: "axis -1",
                 softmax_without_the_log: "exp of a row should sum to 1",
             },
@@ -110,6 +124,7 @@ def gradient_without_decay(*args):
                 top_k_of_the_smallest: "k largest",
                 top_k_mean_of_all_entries: "an example counts once",
                 top_k_hit_for_each_example: "one number for the batch",
+                top_k_divided_by_the_classes: "k = 1",
             },
         ),
         (

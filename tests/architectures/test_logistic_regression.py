@@ -149,6 +149,10 @@ X, Y = np.zeros((6, 4)), np.arange(6) % 3
         ({"x": X.reshape(6, 2, 2)}, ValueError, r"x must have shape \(n, 4\)"),
         ({"x": X.astype(str)}, TypeError, "x must hold numbers"),
         ({"x": X.astype(complex)}, TypeError, "x must hold numbers"),
+        ({"x": tf.constant(X > 0)}, TypeError, "x must hold numbers"),
+        ({"x": np.array([[None] * 4] * 6)}, TypeError, "x must hold numbers"),
+        ({"x": np.full((6, 4), np.nan)}, ValueError, "x must be finite"),
+        ({"x": np.full((6, 4), np.inf)}, ValueError, "x must be finite"),
         ({"x": X[:0], "y": Y[:0]}, ValueError, "x and y are empty"),
         ({"y": Y[:5]}, ValueError, r"y must have shape \(6,\)"),
         ({"y": np.eye(3)[Y]}, TypeError, "y must hold integer labels"),
@@ -191,6 +195,11 @@ def test_fit_refuses_bad_input_and_trains_nothing(arguments, error, message):
 def test_the_constructor_refuses_bad_input(arguments, error, message):
     with pytest.raises(error, match=message):
         SoftmaxRegression(*arguments)
+
+
+def test_nine_of_ten_is_an_accuracy_of_exactly_0_9():
+    model = SoftmaxRegression(2, 2)
+    assert model.score(np.zeros((10, 2)), [0] * 9 + [1]) == 0.9
 
 
 def test_predict_and_score_refuse_wrong_shapes():

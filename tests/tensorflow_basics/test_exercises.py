@@ -1,5 +1,6 @@
 """The checks of days 1 to 3 accept a right answer and refuse, with a hint, what a learner may plausibly write."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -50,6 +51,11 @@ def row_means_without_trailing_rows(values, row_splits):
     return tf.math.segment_mean(values, rows)
 
 
+def row_means_with_a_nudge(values, row_splits):
+    lengths = tf.cast(row_splits[1:] - row_splits[:-1], tf.float32)
+    return tf.reduce_sum(tf.RaggedTensor.from_row_splits(values, row_splits), axis=1) / (lengths + 1e-5)
+
+
 def row_sums(values, row_splits):
     return tf.reduce_sum(tf.RaggedTensor.from_row_splits(values, row_splits), axis=1)
 
@@ -57,6 +63,10 @@ def row_sums(values, row_splits):
 def confusion_matrix(y_true, y_pred, num_classes):
     counts = tf.math.bincount(y_true * num_classes + y_pred, minlength=num_classes**2)
     return tf.reshape(counts, [num_classes, num_classes])
+
+
+def confusion_ready_made(y_true, y_pred, num_classes):
+    return tf.math.confusion_matrix(y_true, y_pred, num_classes)
 
 
 def confusion_transposed(y_true, y_pred, num_classes):
@@ -107,6 +117,11 @@ def power_added(x, n):
     return result
 
 
+@tf.function(input_signature=SIGNATURE)
+def power_in_numpy(x, n):
+    return np.power(x, n)
+
+
 def make_counter():
     calls = tf.Variable(0)
     return tf.function(lambda: calls.assign_add(1))
@@ -154,6 +169,7 @@ def counter_that_makes_a_variable_each_call():
                 row_means_with_nan: "divides 0 by 0",
                 row_means_of_the_padded_tensor: "own length",
                 row_means_without_trailing_rows: "also an empty one at the end",
+                row_means_with_a_nudge: "own length",
                 row_sums: "own length",
             },
         ),
@@ -161,6 +177,7 @@ def counter_that_makes_a_variable_each_call():
             exercises.check_confusion_matrix,
             confusion_matrix,
             {
+                confusion_ready_made: "TensorFlow's own",
                 confusion_transposed: "transpose",
                 confusion_without_minlength: "minlength",
                 confusion_in_fractions: "count all 6 pairs once",
@@ -175,6 +192,7 @@ def counter_that_makes_a_variable_each_call():
                 power_traced_for_each_length: "traces for four calls",
                 power_one_too_many: "n times",
                 power_added: "multiply",
+                power_in_numpy: "stopped with NotImplementedError",
             },
         ),
         (
