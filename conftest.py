@@ -4,19 +4,12 @@ Options of ours: ``--threads N`` (default 1) and ``--gpu`` (notebooks may use on
 the saved outputs that nbval compares were made on a CPU).
 """
 
-import itertools
 import os
-import shutil
-import tempfile
-from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
-from notebook_environment import notebook_environment
+from notebook_environment import BUILD, notebook_environment, use_unix_sockets
 from xdist.scheduler import LoadScopeScheduling
-
-BUILD = Path(__file__).parent / "build"
 
 
 def pytest_addoption(parser):
@@ -27,29 +20,19 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    os.environ.update(notebook_environment(config.getoption("--threads"), gpu=config.getoption("--gpu")))
-    if os.name == "posix":
-        _use_unix_sockets(config)
-
-
-def _use_unix_sockets(config):
-    """Give each kernel its own socket files: kernels that start together race for TCP ports (jupyter_client issue 487)."""
-    folder = tempfile.mkdtemp(prefix="kernels")
-    counter = itertools.count()
-    original = KernelManager.__init__
-
-    def __init__(self, *args, **kwargs):
-        original(self, *args, transport="ipc", ip=f"{folder}/{next(counter)}", **kwargs)
-
-    KernelManager.__init__ = __init__
-    config.add_cleanup(lambda: (setattr(KernelManager, "__init__", original), shutil.rmtree(folder, ignore_errors=True)))
+    threads, gpu = config.getoption("--threads"), config.getoption("--gpu")
+    if threads < 1:
+        raise pytest.UsageError(f"--threads must be at least 1, got {threads}")
+    os.environ.update(notebook_environment(threads, gpu=gpu))
+    config.add_cleanup(use_unix_sockets())
 
 
 class NotebookScheduling(LoadScopeScheduling):
-    """A notebook's cells stay on one worker, in order; every other test goes wherever there is room."""
+    """A notebook's cells stay on one worker, in order, and so do tests that share a dear fixture; others go anywhere."""
 
     def _split_scope(self, nodeid):
-        return nodeid.split("::")[0] if ".ipynb::" in nodeid else nodeid
+        file = nodeid.split("::")[0]
+        return file if file.endswith((".ipynb", "test_test_system.py")) or "benchmarks" in file else nodeid
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -64,7 +47,7 @@ def pytest_runtest_makereport(item, call):
         copy = BUILD / "nbval" / item.path.name
         report.longrepr = (
             f"{item.path.name}, In [{item.cell_num + 1}]: '-' is what this run printed, '+' what the notebook holds.\n"
-            f"A copy with this run's outputs: {copy.relative_to(item.config.rootpath)}\n{report.longrepr}"
+            f"A copy with this run's outputs: {copy.relative_to(BUILD.parent)}\n{report.longrepr}"
         )
         _keep_copy(item.parent, copy)
     return report

@@ -98,7 +98,7 @@ def _mnist_5k(seed):
 
 
 def _mnist_full(seed):
-    path = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")).expanduser() / "datasets" / "mnist.npz"
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser() / "datasets" / "mnist.npz"
     if not path.exists():
         _download(MNIST_URL, MNIST_SHA256, path)
     if _sha256(path) != MNIST_SHA256:
@@ -117,16 +117,17 @@ def _download(url, sha256, path):
     """Fetch `url` into a temporary folder beside `path`, check it, and only then move it to `path`."""
     from keras.utils import get_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        try:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             part = get_file(path.name, url, file_hash=sha256, hash_algorithm="sha256", cache_dir=folder, cache_subdir="")
-        except Exception as error:  # Keras raises a bare Exception when the network fails, ValueError for a wrong hash
-            raise FileNotFoundError(
-                f"{path.name} could not be downloaded from {url} ({error}). Without a network, get that file on another "
-                f"machine, put it at {path}, and call again; or use the 5,000 digits on disk with full=False."
-            ) from error
-        os.replace(part, path)
+            os.replace(part, path)
+    except Exception as error:  # Keras raises a bare Exception when the network fails, ValueError for a wrong hash
+        raise FileNotFoundError(
+            f"{path.name} could not be downloaded from {url} ({error}). Without a network, get that file on another "
+            f"machine, put it at {path} (KERAS_HOME names another folder), and call again; or use the 5,000 digits on disk with "
+            "full=False."
+        ) from error
 
 
 def _sha256(path):

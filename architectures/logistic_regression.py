@@ -3,6 +3,8 @@
 Day 6 derives everything here step by step.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -28,6 +30,7 @@ def softmax(logits):
     >>> softmax(tf.constant([[1000.0, 1000.0]])).numpy().tolist()
     [[0.5, 0.5]]
     """
+    logits = tf.convert_to_tensor(logits)
     exp = tf.exp(logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True)))
     return exp / tf.reduce_sum(exp, axis=-1, keepdims=True)
 
@@ -51,14 +54,20 @@ def cross_entropy(y_true, logits):
     tf.Tensor
         Shape (n,), in nats; take ``tf.reduce_mean`` for the loss of a batch.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a dtype or a shape is wrong, or, outside a graph, a label out of range.
+
     Examples
     --------
     >>> cross_entropy(tf.constant([1]), tf.constant([[1000.0, 0.0]])).numpy().tolist()
     [1000.0]
     """
+    y_true, logits = _labels_and_logits(y_true, logits)
     shifted = logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
     # A product with the one-hot labels picks logits[y_true]; tf.gather(batch_dims=1) does the same in three times the time.
-    at_label = tf.reduce_sum(shifted * tf.one_hot(y_true, logits.shape[-1], dtype=logits.dtype), axis=-1)
+    at_label = tf.reduce_sum(shifted * tf.one_hot(y_true, tf.shape(logits)[-1], dtype=logits.dtype), axis=-1)
     return tf.math.log(tf.reduce_sum(tf.exp(shifted), axis=-1)) - at_label
 
 
@@ -79,7 +88,8 @@ def cross_entropy_gradient(y_true, logits):
     ----------
     C. M. Bishop: Pattern Recognition and Machine Learning, 2006, section 4.3.4.
     """
-    return softmax(logits) - tf.one_hot(y_true, logits.shape[-1], dtype=logits.dtype)
+    y_true, logits = _labels_and_logits(y_true, logits)
+    return softmax(logits) - tf.one_hot(y_true, tf.shape(logits)[-1], dtype=logits.dtype)
 
 
 class SoftmaxRegression(tf.Module):
@@ -166,13 +176,15 @@ class SoftmaxRegression(tf.Module):
             If an argument has the wrong type, shape or range; nothing has been trained then.
         """
         x, y = self._labelled("x", x, "y", y)
-        _check_int("epochs", epochs, 1)
+        _check_int("epochs", epochs, 1, 2**31 - 1)
         _check_int("batch_size", batch_size, 1)
+        batch_size = min(batch_size, len(y))
         _check_int("seed", seed, 0, 2**31 - 1)
-        if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float, np.floating)):
+        if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float, np.number)):
             raise TypeError(f"learning_rate must be a number, got {learning_rate!r}")
-        if not 0 < learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
+        smallest, largest = 1e-30, 1e30  # well inside float32
+        if not smallest < learning_rate < largest:
+            raise ValueError(f"learning_rate must be above {smallest} and below {largest}, got {learning_rate}")
         if validation_data is None:
             x_val, y_val = x[:0], y[:0]
         elif not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
@@ -181,9 +193,13 @@ class SoftmaxRegression(tf.Module):
             x_val, y_val = validation_data
             x_val, y_val = self._labelled("validation_data[0]", x_val, "validation_data[1]", y_val)
 
-        integers = (tf.constant(value) for value in (epochs, batch_size, seed))  # a Python number would be traced anew
-        w, b, loss, val_loss, val_accuracy = _train(
-            self.w, self.b, x, y, x_val, y_val, *integers, tf.constant(learning_rate, x.dtype)
+        integers = (tf.constant(int(value), tf.int32) for value in (epochs, batch_size, seed))
+        w, b, loss, val_loss, val_accuracy = _train_in_graph(x.dtype)(
+            tf.convert_to_tensor(self.w),
+            tf.convert_to_tensor(self.b),
+            *(x, y, x_val, y_val),
+            *integers,
+            tf.constant(float(learning_rate), x.dtype),
         )
         self.w.assign(w)
         self.b.assign(b)
@@ -193,7 +209,7 @@ class SoftmaxRegression(tf.Module):
         return history
 
     def _examples(self, name, x):
-        x = x if tf.is_tensor(x) else np.asarray(x)
+        x = x if tf.is_tensor(x) else _array(name, x)
         dtype = x.dtype if tf.is_tensor(x) else getattr(tf.dtypes, x.dtype.name, tf.string)
         if not (dtype.is_floating or dtype.is_integer):
             raise TypeError(f"{name} must hold numbers, got {x.dtype}")
@@ -203,7 +219,7 @@ class SoftmaxRegression(tf.Module):
 
     def _labelled(self, x_name, x, y_name, y):
         x = self._examples(x_name, x)
-        y = np.asarray(y)
+        y = _array(y_name, y)
         if y.dtype.kind not in "iu":
             raise TypeError(f"{y_name} must hold integer labels, got an array of {y.dtype}")
         if y.shape != (x.shape[0],):
@@ -218,13 +234,20 @@ class SoftmaxRegression(tf.Module):
         return x, tf.constant(y, tf.int64)
 
 
-@tf.function(reduce_retracing=True)
+@functools.cache
+def _train_in_graph(dtype):
+    """`_train` as a graph that is traced once and serves models and data of all sizes."""
+    matrix, vector, scalar = (tf.TensorSpec(shape, dtype) for shape in ([None, None], [None], []))
+    labels, integer = tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)
+    signature = [matrix, vector, matrix, labels, matrix, labels, integer, integer, integer, scalar]
+    return tf.function(_train, input_signature=signature)
+
+
 def _train(w, b, x, y, x_val, y_val, epochs, batch_size, seed, learning_rate):
-    """The whole of `SoftmaxRegression.fit` as one graph; one trace serves every model of the same dtype and sizes."""
+    """All epochs of `SoftmaxRegression.fit`, from and to weights as plain tensors."""
     n = tf.shape(x)[0]
     steps = (n + batch_size - 1) // batch_size
     loss, val_loss, val_accuracy = [tf.TensorArray(x.dtype, size=epochs) for _ in range(3)]
-    w, b = tf.convert_to_tensor(w), tf.convert_to_tensor(b)
     for epoch in tf.range(epochs):
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([seed, epoch]))
         total = tf.zeros([], x.dtype)
@@ -247,6 +270,30 @@ def _train(w, b, x, y, x_val, y_val, epochs, batch_size, seed, learning_rate):
 def _accuracy(y_true, logits):
     # In float32 9 hits of 10 would be 0.8999999761581421, less than 0.9.
     return tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == y_true, tf.float64))
+
+
+def _labels_and_logits(y_true, logits):
+    y_true, logits = tf.convert_to_tensor(y_true), tf.convert_to_tensor(logits)
+    if not y_true.dtype.is_integer:
+        raise TypeError(f"y_true must hold integer labels, got {y_true.dtype.name}")
+    if not logits.dtype.is_floating:
+        raise TypeError(f"logits must be floating point, got {logits.dtype.name}")
+    if not y_true.shape.is_compatible_with(logits.shape[:-1]):
+        raise ValueError(
+            f"y_true must have the shape of logits without its last axis, {logits.shape[:-1]}, got {y_true.shape}"
+        )
+    if tf.executing_eagerly() and tf.size(y_true) > 0:
+        lowest, highest, n_classes = int(tf.reduce_min(y_true)), int(tf.reduce_max(y_true)), logits.shape[-1]
+        if lowest < 0 or highest >= n_classes:
+            raise ValueError(f"y_true must lie in 0..{n_classes - 1}, got labels from {lowest} to {highest}")
+    return y_true, logits
+
+
+def _array(name, values):
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:  # rows of different lengths, a sparse tensor
+        raise TypeError(f"{name} must be an array: {error}") from error
 
 
 def _check_int(name, value, low, high=None):

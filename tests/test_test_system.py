@@ -57,6 +57,22 @@ def saved_warning(notebook):
     code_cell(notebook, "error_of_mean = ").outputs.append(output)
 
 
+def saved_path(notebook):
+    code_cell(notebook, "error_of_mean = ").outputs[0].text += "see /private/var/x\n"
+
+
+def saved_windows_path(notebook):
+    code_cell(notebook, "error_of_mean = ").outputs[0].text += "see C:\\Users\\x\n"
+
+
+def dead_kernel(notebook):
+    code_cell(notebook, "error_of_mean = ").source += "\nimport os\n\nos._exit(1)"
+
+
+def untagged(notebook):
+    code_cell(notebook, "check_scalar").metadata.tags = []
+
+
 def unasserted_claim(notebook):
     cell = code_cell(notebook, "error_with_drift = ")
     cell.source = cell.source.replace("assert ", "assert_that = ")
@@ -79,6 +95,10 @@ def wrong_solution(notebook):
 
 TESTS = "tests/test_notebooks.py::test"
 FAULTS = {
+    dead_kernel: f"{TESTS}_holds_with_other_parameters_and_solved_exercises[dead_kernel]",
+    untagged: f"{TESTS}_wrong_parameters_are_refused_by_name[untagged]",
+    saved_path: f"{TESTS}_saved_outputs_are_clean[saved_path]",
+    saved_windows_path: f"{TESTS}_saved_outputs_are_clean[saved_windows_path]",
     changed_number: "notebooks/changed_number.ipynb::Cell 3",
     deleted_output: "notebooks/deleted_output.ipynb::Cell 4",
     stripped: f"{TESTS}_was_executed_from_top_to_bottom[stripped]",
@@ -104,7 +124,7 @@ def planted(tmp_path_factory):
     # Kernels are dear: execute only where execution has to find the fault, and the sound copy.
     executed = ["template", "changed_number", "deleted_output"]
     nbval = [f"notebooks/{name}.ipynb" for name in executed]
-    papermill = "not with_other_parameters or template or result_of_one_seed or wrong_solution"
+    papermill = "not with_other_parameters or template or result_of_one_seed or wrong_solution or dead_kernel"
     code, output, failed = run_pytest(project, *nbval, "tests/test_notebooks.py", "-k", papermill)
     assert code == 1
     return project, output, failed
@@ -138,6 +158,52 @@ def test_a_failed_run_keeps_the_partly_executed_copy_and_the_original(planted):
     assert code_cell(copy, "error_with_drift = ").execution_count is None
     original = nbformat.read(project / "notebooks" / "result_of_one_seed.ipynb", as_version=4)
     assert code_cell(original, "error_with_drift = ").outputs
+
+
+def test_a_dead_kernel_is_named(planted):
+    _, output, _ = planted
+    assert "dead_kernel.ipynb: DeadKernelError: Kernel died" in output
+
+
+def test_the_options_reach_the_kernels(tmp_path):
+    project = copy_project(tmp_path)
+    notebook = nbformat.v4.new_notebook()
+    names = ["OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "CUDA_VISIBLE_DEVICES"]
+    source = f"import os\n\nprint(*(os.environ[name] for name in {names}))"
+    output = nbformat.v4.new_output("stream", name="stdout", text="3 3 -1\n")
+    notebook.cells.append(nbformat.v4.new_code_cell(source, outputs=[output], execution_count=1))
+    (project / "notebooks").mkdir()
+    nbformat.write(notebook, project / "notebooks" / "options.ipynb")
+    code, output, _ = run_pytest(project, "notebooks", "--threads", "3")
+    assert code == 0, output
+    code, output, _ = run_pytest(project, "notebooks")
+    assert code == 1 and re.search(r"^ *- 1 1 -1$", output, re.MULTILINE), output
+
+
+@pytest.mark.parametrize("fault", [None, result_of_one_seed, dead_kernel], ids=lambda f: getattr(f, "__name__", "sound"))
+def test_save_outputs_replaces_only_what_ran_to_its_end(tmp_path, fault):
+    project = copy_project(tmp_path, "tests/save_outputs.py")
+    notebook = nbformat.read(ROOT / "notebooks" / "template.ipynb", as_version=4)
+    if fault:
+        fault(notebook)
+        code_cell(notebook, "SEED = 1").source = "SEED = 2\nN_REPEATS = 10_000"
+    stripped(notebook)
+    path = project / "notebooks" / "day.ipynb"
+    path.parent.mkdir()
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    command = [sys.executable, "tests/save_outputs.py", "notebooks/day.ipynb"]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert not list(path.parent.glob("*.part"))
+    if fault:
+        assert result.returncode == 1 and "day.ipynb failed and was left as it was" in result.stderr
+        assert path.read_bytes() == before
+        assert (project / "build" / "save_outputs" / "day.ipynb").is_file()
+    else:
+        assert result.returncode == 0, result.stderr
+        saved = nbformat.read(path, as_version=4)
+        assert [c.execution_count for c in saved.cells if c.cell_type == "code"] == list(range(1, 10))
+        assert code_cell(saved, "error_of_mean = ").outputs[0].text == "error of the mean of four readings: 0.50\n"
 
 
 @pytest.mark.parametrize(

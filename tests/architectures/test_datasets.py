@@ -84,6 +84,8 @@ def test_mnist_says_what_to_do_about_a_missing_or_damaged_file(tmp_path, monkeyp
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return tmp_path / "home" / "datasets"
 
 
@@ -153,6 +155,13 @@ def test_full_mnist_without_a_network_says_how_to_provide_the_file(monkeypatch, 
     with pytest.raises(FileNotFoundError, match=r"put it at .*datasets.mnist\.npz"):
         datasets.mnist(full=True)
     assert list(keras_home.iterdir()) == []
+
+
+def test_full_mnist_says_so_where_nothing_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    with pytest.raises(FileNotFoundError, match="KERAS_HOME names another folder"):
+        datasets.mnist(full=True)
 
 
 def test_full_mnist_refuses_a_damaged_file_on_disk_and_does_not_touch_it(keras_home):

@@ -82,6 +82,18 @@ def test_fit_equals_the_reference_batch_by_batch(n, batch_size, epochs):
     assert set(history) == {"loss"}
 
 
+def test_models_of_several_sizes_train_in_one_process():
+    # The graph of fit is traced once for many sizes: nothing in it may be fixed to the size of the first.
+    rng = np.random.default_rng(0)
+    for n_features, n_classes in [(2, 2), (3, 2), (2, 5), (6, 3), (784, 10)]:
+        x, y = rng.normal(size=(30, n_features)), np.arange(30) % n_classes
+        model = SoftmaxRegression(n_features, n_classes, dtype=tf.float64)
+        model.fit(x, y, epochs=2, batch_size=30, learning_rate=0.5)
+        w, b, _ = sgd_in_numpy(x, y, n_classes, [[np.arange(30)]] * 2, 0.5)
+        np.testing.assert_allclose(model.w, w, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(model.b, b, rtol=0, atol=1e-12)
+
+
 def test_history_of_the_validation_data():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 4)), rng.integers(0, 3, size=40)
@@ -160,14 +172,19 @@ X, Y = np.zeros((6, 4)), np.arange(6) % 3
         ({"y": Y[:, None]}, ValueError, r"y must have shape \(6,\)"),
         ({"y": Y + 1}, ValueError, r"y must lie in 0\.\.2, got labels from 1 to 3"),
         ({"y": Y - 1}, ValueError, r"y must lie in 0\.\.2, got labels from -1 to 1"),
-        ({"epochs": 0}, ValueError, "epochs must be at least 1"),
+        ({"epochs": 0}, ValueError, "epochs must be from 1 to"),
         ({"epochs": 2.0}, TypeError, "epochs must be an int"),
         ({"epochs": True}, TypeError, "epochs must be an int"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"batch_size": "32"}, TypeError, "batch_size must be an int"),
-        ({"learning_rate": 0.0}, ValueError, "learning_rate must be above 0"),
-        ({"learning_rate": float("nan")}, ValueError, "learning_rate must be above 0"),
-        ({"learning_rate": float("inf")}, ValueError, "learning_rate must be above 0"),
+        ({"learning_rate": 0.0}, ValueError, "learning_rate must be above"),
+        ({"learning_rate": float("nan")}, ValueError, "learning_rate must be above"),
+        ({"learning_rate": float("inf")}, ValueError, "learning_rate must be above"),
+        ({"learning_rate": 1e39}, ValueError, "learning_rate must be above"),
+        ({"learning_rate": 1e-60}, ValueError, "learning_rate must be above"),
+        ({"x": [[1.0, 2.0], [3.0]]}, TypeError, "x must be an array"),
+        ({"y": [[1], [2, 3]]}, TypeError, "y must be an array"),
+        ({"epochs": 2**31}, ValueError, "epochs must be from 1 to"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number"),
         ({"seed": -1}, ValueError, "seed must be from 0"),
         ({"seed": 2**31}, ValueError, "seed must be from 0"),
@@ -200,6 +217,33 @@ def test_the_constructor_refuses_bad_input(arguments, error, message):
 def test_nine_of_ten_is_an_accuracy_of_exactly_0_9():
     model = SoftmaxRegression(2, 2)
     assert model.score(np.zeros((10, 2)), [0] * 9 + [1]) == 0.9
+
+
+def test_numpy_integers_and_huge_batches_do_what_they_say():
+    x, y = np.random.default_rng(0).normal(size=(6, 4)), Y
+    weights = []
+    for epochs, batch_size in [(2, 6), (np.int64(2), np.uint8(6)), (2, 2**31 - 1), (2, 2**40)]:
+        model = SoftmaxRegression(4, 3)
+        model.fit(x, y, epochs=epochs, batch_size=batch_size, seed=np.int32(3), learning_rate=np.float32(0.5))
+        weights.append(model.w.numpy())
+    assert weights[0].any() and all(np.array_equal(w, weights[0]) for w in weights)
+
+
+@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])
+@pytest.mark.parametrize(
+    ("y_true", "logits", "error", "message"),
+    [
+        ([3], [[1.0, 2.0, 3.0]], ValueError, r"y_true must lie in 0\.\.2, got labels from 3 to 3"),
+        ([-1], [[1.0, 2.0, 3.0]], ValueError, r"y_true must lie in 0\.\.2"),
+        ([[1], [0]], [[1.0, 2.0], [3.0, 4.0]], ValueError, "y_true must have the shape of logits"),
+        ([1], [[1.0, 2.0], [3.0, 4.0]], ValueError, "y_true must have the shape of logits"),
+        ([1.0], [[1.0, 2.0]], TypeError, "y_true must hold integer labels"),
+        ([1], [[1, 2]], TypeError, "logits must be floating point"),
+    ],
+)
+def test_functions_refuse_bad_input(function, y_true, logits, error, message):
+    with pytest.raises(error, match=message):
+        function(y_true, logits)
 
 
 def test_predict_and_score_refuse_wrong_shapes():
