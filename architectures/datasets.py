@@ -125,8 +125,8 @@ def _download(url, sha256, path):
     except Exception as error:  # Keras raises a bare Exception when the network fails, ValueError for a wrong hash
         raise FileNotFoundError(
             f"{path.name} could not be downloaded from {url} ({error}). Without a network, get that file on another "
-            f"machine, put it at {path} (KERAS_HOME names another folder), and call again; or use the 5,000 digits on disk with "
-            "full=False."
+            f"machine, put it at {path} (KERAS_HOME names another folder), and call again; or use the 5,000 digits on disk "
+            "with full=False."
         ) from error
 
 
