@@ -2,5 +2,6 @@
 
 - ``architectures.datasets``: the data of the course (NumPy)
 - ``architectures.logistic_regression``: softmax regression (TensorFlow)
+- ``architectures.rnn``, ``architectures.lstm``, ``architectures.gru``: recurrent layers equal to torch.nn's (PyTorch)
 - ``architectures.exercises``: the checks of the exercises
 """

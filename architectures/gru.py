@@ -1,0 +1,269 @@
+"""The GRU layer, equal to torch.nn.GRU, and the original paper's variant of it."""
+
+import torch
+
+from architectures.recurrent import RecurrentLayer, arrays, refuse_second_derivative
+
+
+class GRU(RecurrentLayer):
+    """Gated recurrent unit, a drop-in replacement for torch.nn.GRU.
+
+    ::
+
+        r_t = sigmoid(W_ir x_t + b_ir + W_hr h_(t-1) + b_hr)        what of the past the candidate sees
+        z_t = sigmoid(W_iz x_t + b_iz + W_hz h_(t-1) + b_hz)        what to keep
+        n_t = tanh(W_in x_t + b_in + r_t * (W_hn h_(t-1) + b_hn))   the candidate
+        h_t = (1 - z_t) * n_t + z_t * h_(t-1)
+
+    The rows of the weights hold the gates in this order: r, z, n. The reset gate acts *after* the product with W_hn, as in
+    PyTorch, cuDNN and Keras's default. With ``reset_after=False`` it acts before, as in the paper::
+
+        n_t = tanh(W_in x_t + b_in + W_hn (r_t * h_(t-1)) + b_hn)
+
+    The two are different functions of the same weights.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features of a step, and of the state.
+    num_layers : int
+        Layers on top of one another; each reads the output of the one below.
+    bias : bool
+        Whether there are biases. As in torch.nn there are two, ``bias_ih`` and ``bias_hh``.
+    batch_first : bool
+        Whether padded input and output are (batch, time, features) and not (time, batch, features).
+    dropout : float
+        Probability with which an output is dropped on its way from one layer to the next, in training.
+    bidirectional : bool
+        Whether a second set of weights walks from the last step to the first; its outputs are appended as features.
+    reset_after : bool
+        Where the reset gate acts; torch.nn.GRU knows only True.
+    device, dtype
+        Of the parameters, as for any torch module.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
+
+    Notes
+    -----
+    Parameters, their names, order and initial values, and what `forward` takes and returns are torch.nn's, so that a
+    ``state_dict`` loads either way. There is no second derivative: ``create_graph=True`` raises a RuntimeError.
+
+    References
+    ----------
+    K. Cho et al.: Learning phrase representations using RNN encoder-decoder for statistical machine translation, 2014.
+
+    Examples
+    --------
+    >>> layer = GRU(3, 5)
+    >>> output, h_n = layer(torch.zeros(7, 2, 3))
+    >>> torch.equal(output[-1], h_n[0])
+    True
+    """
+
+    mode, n_gates = "GRU", 3
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        device=None,
+        dtype=None,
+        *,
+        reset_after=True,
+    ):
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
+        )
+        self.reset_after = reset_after
+
+    def forward(self, input, hx=None):
+        """Run the sequences.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            (time, batch, input_size), or (batch, time, input_size) with ``batch_first``, or (time, input_size) for one
+            sequence; or a PackedSequence, sorted or not.
+        hx : Tensor, optional
+            Initial state of shape (num_layers * directions, batch, hidden_size); zeros if left out.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            In the form of `input`, with directions * hidden_size features.
+        h_n : Tensor
+            Final state, in the shape of `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `input` or `hx` has the wrong type, shape, dtype or device.
+        """
+        output, (h_n,) = self.run(input, None if hx is None else (hx,))
+        return output, h_n
+
+    def walk(self, steps, data, states, parameters):
+        zero = data.new_zeros(3 * self.hidden_size)
+        biases = (parameters["bias_ih"], parameters["bias_hh"]) if self.bias else (zero, zero)
+        apply = _WalkResetAfter.apply if self.reset_after else _WalkResetBefore.apply
+        return apply(steps, data, *states, parameters["weight_ih"], parameters["weight_hh"], *biases)
+
+
+class _WalkResetAfter(torch.autograd.Function):
+    """One direction, and its backward pass by hand, with a for what stands inside an activation::
+
+    dL/da_n = dL/dh_t * (1 - z_t) * (1 - n_t^2)          dL/da_z = dL/dh_t * (h_(t-1) - n_t) * z_t (1 - z_t)
+    dL/da_r = dL/da_n * (W_hn h_(t-1) + b_hn) * r_t (1 - r_t)
+    dL/dh_(t-1) = dL/dh_t * z_t + W_hr^T dL/da_r + W_hz^T dL/da_z + W_hn^T (dL/da_n * r_t)
+    """
+
+    @staticmethod
+    def forward(ctx, steps, data, h_0, weight_ih, weight_hh, bias_ih, bias_hh):
+        hidden = h_0.shape[1]
+        half = _half(h_0)
+        # b_hr and b_hz may be added at once; b_hn stands inside the product with r.
+        bias = bias_ih.clone()
+        bias[: 2 * hidden] += bias_hh[: 2 * hidden]
+        gates = torch.addmm(bias * half, data, (weight_ih * half[:, None]).t())
+        rows = len(gates)
+        output, candidate = gates.new_empty(rows, hidden), gates.new_empty(rows, hidden)
+        xp, a, h, hn, start, w_hh, b_hn = arrays(
+            gates, output, candidate, h_0, (weight_hh * half[:, None]).t().contiguous(), bias_hh[2 * hidden :]
+        )
+        for t in steps.order:
+            r = steps.rows[t]
+            previous = steps.previous(xp, h, start, t)
+            recurrent = xp.matmul(previous, w_hh)
+            reset_update, new = a[r, : 2 * hidden], a[r, 2 * hidden :]
+            reset_update += recurrent[:, : 2 * hidden]
+            xp.tanh(reset_update, out=reset_update)
+            reset_update *= 0.5
+            reset_update += 0.5
+            xp.add(recurrent[:, 2 * hidden :], b_hn, out=hn[r])
+            new += reset_update[:, :hidden] * hn[r]
+            xp.tanh(new, out=new)
+            xp.subtract(previous, new, out=h[r])
+            h[r] *= reset_update[:, hidden:]
+            h[r] += new
+        ctx.steps = steps
+        ctx.save_for_backward(data, h_0, weight_ih, weight_hh, gates, candidate, output)
+        return output, steps.final(output)
+
+    @staticmethod
+    def backward(ctx, d_output, d_h_n):
+        refuse_second_derivative()
+        data, h_0, weight_ih, weight_hh, gates, candidate, output = ctx.saved_tensors
+        steps, hidden = ctx.steps, output.shape[1]
+        previous = steps.all_previous(output, h_0)
+        r, z, n = gates.chunk(3, dim=1)
+        d_hidden = torch.empty_like(gates)  # first dh/d(W_hh h + b_hh), then times dL/dh
+        to_r, to_z, to_n = d_hidden.chunk(3, dim=1)
+        d_new = (1 - z) * (1 - n * n)  # dh / d(n before its tanh)
+        torch.mul(d_new * candidate, r * (1 - r), out=to_r)
+        torch.mul(previous - n, z * (1 - z), out=to_z)
+        torch.mul(d_new, r, out=to_n)
+        d_state, keep = d_h_n.clone(), z.contiguous()
+        xp, d_out, d_a, kept, w_hh, dh, d_n = arrays(d_output, d_hidden, keep, weight_hh, d_state, d_new)
+        for t in reversed(steps.order):
+            rows, size = steps.rows[t], steps.batch_sizes[t]
+            d = dh[:size]
+            d += d_out[rows]
+            step = d_a[rows].reshape(size, 3, hidden)
+            step *= d[:, None]
+            d_n[rows] *= d
+            d *= kept[rows]
+            d += xp.matmul(d_a[rows], w_hh)
+        d_input = torch.cat([d_hidden[:, : 2 * hidden], d_new], dim=1)
+        return (
+            None,
+            d_input @ weight_ih if ctx.needs_input_grad[1] else None,
+            d_state,
+            d_input.t() @ data,
+            d_hidden.t() @ previous,
+            d_input.sum(dim=0),
+            d_hidden.sum(dim=0),
+        )
+
+
+class _WalkResetBefore(torch.autograd.Function):
+    """As above, but W_hn multiplies r_t * h_(t-1), whose gradient W_hn^T dL/da_n goes on to r_t and to h_(t-1)."""
+
+    @staticmethod
+    def forward(ctx, steps, data, h_0, weight_ih, weight_hh, bias_ih, bias_hh):
+        hidden = h_0.shape[1]
+        half = _half(h_0)
+        gates = torch.addmm((bias_ih + bias_hh) * half, data, (weight_ih * half[:, None]).t())
+        output = gates.new_empty(len(gates), hidden)
+        gated = torch.empty_like(output)  # r * h_(t-1)
+        scaled = (weight_hh * half[:, None]).t()
+        xp, a, h, rh, start, w_rz, w_n = arrays(
+            gates, output, gated, h_0, scaled[:, : 2 * hidden].contiguous(), scaled[:, 2 * hidden :].contiguous()
+        )
+        for t in steps.order:
+            r = steps.rows[t]
+            previous = steps.previous(xp, h, start, t)
+            reset_update, new = a[r, : 2 * hidden], a[r, 2 * hidden :]
+            reset_update += xp.matmul(previous, w_rz)
+            xp.tanh(reset_update, out=reset_update)
+            reset_update *= 0.5
+            reset_update += 0.5
+            xp.multiply(reset_update[:, :hidden], previous, out=rh[r])
+            new += xp.matmul(rh[r], w_n)
+            xp.tanh(new, out=new)
+            xp.subtract(previous, new, out=h[r])
+            h[r] *= reset_update[:, hidden:]
+            h[r] += new
+        ctx.steps = steps
+        ctx.save_for_backward(data, h_0, weight_ih, weight_hh, gates, gated, output)
+        return output, steps.final(output)
+
+    @staticmethod
+    def backward(ctx, d_output, d_h_n):
+        refuse_second_derivative()
+        data, h_0, weight_ih, weight_hh, gates, gated, output = ctx.saved_tensors
+        steps, hidden = ctx.steps, output.shape[1]
+        previous = steps.all_previous(output, h_0)
+        r, z, n = gates.chunk(3, dim=1)
+        d_gates = torch.empty_like(gates)
+        to_r, to_z, to_n = d_gates.chunk(3, dim=1)
+        torch.mul(previous, r * (1 - r), out=to_r)  # d(r h) / d(r before its sigmoid)
+        torch.mul(previous - n, z * (1 - z), out=to_z)
+        torch.mul(1 - z, 1 - n * n, out=to_n)
+        d_state = d_h_n.clone()
+        xp, d_out, d_a, reset, keep, w_rz, w_n, dh = arrays(
+            d_output, d_gates, r, z, weight_hh[: 2 * hidden], weight_hh[2 * hidden :], d_state
+        )
+        for t in reversed(steps.order):
+            rows, size = steps.rows[t], steps.batch_sizes[t]
+            d = dh[:size]
+            d += d_out[rows]
+            update_new = d_a[rows, hidden:].reshape(size, 2, hidden)
+            update_new *= d[:, None]
+            d_gated = xp.matmul(d_a[rows, 2 * hidden :], w_n)
+            d_a[rows, :hidden] *= d_gated
+            d *= keep[rows]
+            d += d_gated * reset[rows]
+            d += xp.matmul(d_a[rows, : 2 * hidden], w_rz)
+        d_weight_hh = torch.cat([d_gates[:, : 2 * hidden].t() @ previous, d_gates[:, 2 * hidden :].t() @ gated])
+        return (
+            None,
+            d_gates @ weight_ih if ctx.needs_input_grad[1] else None,
+            d_state,
+            d_gates.t() @ data,
+            d_weight_hh,
+            d_gates.sum(dim=0),
+            d_gates.sum(dim=0),
+        )
+
+
+def _half(state):
+    """1/2 for the rows of r and z, 1 for those of n: sigma(a) = (tanh(a / 2) + 1) / 2."""
+    return state.new_tensor([0.5, 0.5, 1.0]).repeat_interleave(state.shape[1])

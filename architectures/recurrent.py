@@ -1,0 +1,260 @@
+"""What RNN, LSTM and GRU share: parameters, layers, directions, packing, checks, and the walk along a sequence.
+
+A layer sees every input as a *packed* one: the rows of all steps below one another, step t in `batch_sizes[t]` rows, the
+longest sequence first. A padded batch is the special case of equal batch sizes. So there is one loop, in one layout, and
+no step is ever spent on padding.
+"""
+
+import math
+import numbers
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import PackedSequence
+
+
+class Steps:
+    """The order in which a sequence is walked: which rows each step has, and which rows came before.
+
+    Parameters
+    ----------
+    batch_sizes : list of int
+        Number of sequences that run at each step, not increasing.
+    reverse : bool
+        Whether to walk from the last step to the first. A shorter sequence then joins on the way.
+    """
+
+    def __init__(self, batch_sizes, reverse):
+        self.batch_sizes, self.reverse = batch_sizes, reverse
+        ends = np.cumsum(batch_sizes).tolist()
+        self.rows = [slice(end - size, end) for size, end in zip(batch_sizes, ends, strict=True)]
+        self.order = range(len(batch_sizes) - 1, -1, -1) if reverse else range(len(batch_sizes))
+
+    def previous(self, xp, states, initial, t):
+        """States before step t of the sequences that run at t: a view where possible. `states` holds one row a row."""
+        size, before = self.batch_sizes[t], t + 1 if self.reverse else t - 1
+        if not 0 <= before < len(self.batch_sizes):
+            return initial[:size]
+        carried = states[self.rows[before]][:size]
+        if len(carried) == size:
+            return carried
+        return xp.concatenate([carried, initial[len(carried) : size]])  # the others start here
+
+    def all_previous(self, states, initial):
+        """States before every row, shape of `states`: what the recurrent weights were multiplied with."""
+        return torch.cat([self.previous(torch, states, initial, t) for t in range(len(self.batch_sizes))])
+
+    def final(self, states):
+        """State of each sequence after its last step, (batch, features)."""
+        if self.reverse or self.batch_sizes[0] == self.batch_sizes[-1]:
+            return states[self.rows[self.order[-1]]].clone()
+        lengths = (np.array(self.batch_sizes)[:, None] > np.arange(self.batch_sizes[0])).sum(axis=0)
+        starts = np.array([rows.start for rows in self.rows])
+        last = starts[lengths - 1] + np.arange(self.batch_sizes[0])
+        return states[torch.from_numpy(last).to(states.device)]
+
+
+def arrays(*tensors):
+    """The namespace in which the loop over the steps runs, and `tensors` in it, sharing their memory.
+
+    NumPy where it can: its calls cost about half of torch's, and a sequence is many small calls. Else torch, which serves
+    every device and dtype. The loops use only names that both have, so the same lines run in either.
+    """
+    if all(runs_in_numpy(tensor) for tensor in tensors):
+        return np, *(tensor.detach().numpy() for tensor in tensors)
+    return torch, *(tensor.detach() for tensor in tensors)
+
+
+def refuse_second_derivative():
+    """Raise in a backward pass that is itself being recorded: what it returned would silently count as constant."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "the backward pass of this layer cannot be differentiated: leave out create_graph=True, or use torch.nn's"
+        )
+
+
+def runs_in_numpy(tensor):
+    """Whether NumPy can work on the tensor's own memory, in its dtype."""
+    return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+
+
+class RecurrentLayer(torch.nn.Module):
+    """Base of RNN, LSTM and GRU: a subclass says how many gates and states it has, and walks one direction in `walk`.
+
+    The parameters are those of the subclasses; see there.
+    """
+
+    mode = "RNN"  # the name of torch.nn's layer
+    n_gates = 1
+    n_states = 1  # 2 if there is a cell state besides the hidden state
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if isinstance(dropout, bool) or not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be a probability from 0 to 1, got {dropout!r}")
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, got {proj_size}")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+
+        output_size = proj_size or hidden_size
+        width = input_size
+        for layer in range(num_layers):
+            for suffix in self._suffixes(layer):
+                shapes = {
+                    "weight_ih": (self.n_gates * hidden_size, width),
+                    "weight_hh": (self.n_gates * hidden_size, output_size),
+                }
+                if bias:
+                    shapes |= {"bias_ih": (self.n_gates * hidden_size,), "bias_hh": (self.n_gates * hidden_size,)}
+                if proj_size:
+                    shapes["weight_hr"] = (proj_size, hidden_size)
+                for name, shape in shapes.items():
+                    self.register_parameter(
+                        name + suffix, torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                    )
+            width = output_size * len(self._suffixes(layer))
+        self.reset_parameters()
+
+    def _suffixes(self, layer):
+        return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]
+
+    def reset_parameters(self):
+        """Draw every parameter from U(-1 / sqrt(hidden_size), 1 / sqrt(hidden_size)), as torch.nn does."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            torch.nn.init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self):
+        """Nothing to do; here so that code written for torch.nn runs."""
+
+    def extra_repr(self):
+        """What differs from the defaults, as torch.nn shows it."""
+        defaults = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+        }
+        changed = [f"{name}={getattr(self, name)}" for name, default in defaults.items() if getattr(self, name) != default]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
+
+    def walk(self, steps, data, states, parameters):
+        """One direction of one layer.
+
+        Parameters
+        ----------
+        steps : Steps
+        data : Tensor
+            Packed rows, (rows, features).
+        states : list of Tensor
+            Initial states, (batch, hidden_size) each, the longest sequence first.
+        parameters : dict of Tensor
+            ``weight_ih``, ``weight_hh``, ``bias_ih``, ``bias_hh``, ``weight_hr``; None where the layer has none.
+
+        Returns
+        -------
+        tuple of Tensor
+            Output rows, (rows, hidden_size), and the final states, (batch, hidden_size) each.
+        """
+        raise NotImplementedError
+
+    def run(self, input, hx):
+        """Everything around `walk`; `hx` and the returned states are tuples of `n_states` tensors."""
+        weight = self.weight_ih_l0
+        is_packed = isinstance(input, PackedSequence)
+        data, batch_sizes, sorted_indices, unsorted_indices = input if is_packed else (input, None, None, None)
+        if not isinstance(data, torch.Tensor):
+            raise TypeError(f"input must be a tensor or a PackedSequence, got {type(input).__name__}")
+        if not is_packed and data.dim() not in (2, 3):
+            raise ValueError(f"input must have 2 axes (unbatched) or 3, got shape {tuple(data.shape)}")
+        if data.shape[-1] != self.input_size:
+            raise ValueError(f"input must have input_size = {self.input_size} features, got {data.shape[-1]}")
+        if data.dtype != weight.dtype or data.device != weight.device:
+            raise ValueError(
+                f"input must have dtype and device of the weights, {weight.dtype} on {weight.device}, "
+                f"got {data.dtype} on {data.device}"
+            )
+        is_batched = is_packed or data.dim() == 3
+        if is_packed:
+            sizes = batch_sizes.tolist()
+        else:
+            data = data if is_batched else data[:, None]  # (time, 1, features)
+            data = data.transpose(0, 1) if self.batch_first and is_batched else data
+            n_steps, batch = data.shape[:2]
+            if n_steps == 0 or batch == 0:
+                raise ValueError(f"input must hold at least one step and one sequence, got shape {tuple(input.shape)}")
+            sizes = [batch] * n_steps
+            data = data.reshape(n_steps * batch, -1)
+        states = self._initial_states(hx, sizes[0], is_batched, sorted_indices, data)
+
+        finals = [[] for _ in range(self.n_states)]
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction, suffix in enumerate(self._suffixes(layer)):
+                index = len(self._suffixes(layer)) * layer + direction
+                parameters = {
+                    name: getattr(self, name + suffix, None)
+                    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+                }
+                output, *final = self.walk(
+                    Steps(sizes, reverse=direction == 1), data, [s[index] for s in states], parameters
+                )
+                outputs.append(output)
+                for collected, state in zip(finals, final, strict=True):
+                    collected.append(state)
+            data = torch.cat(outputs, dim=1) if self.bidirectional else outputs[0]
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                data = torch.nn.functional.dropout(data, self.dropout)
+
+        finals = tuple(torch.stack(collected) for collected in finals)  # (layers * directions, batch, features)
+        if unsorted_indices is not None:
+            finals = tuple(state[:, unsorted_indices] for state in finals)
+        if is_packed:
+            return PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices), finals
+        data = data.view(n_steps, batch, -1)
+        if not is_batched:
+            return data[:, 0], tuple(state[:, 0] for state in finals)
+        return data.transpose(0, 1) if self.batch_first else data, finals
+
+    def _initial_states(self, hx, batch, is_batched, sorted_indices, data):
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        widths = [self.proj_size or self.hidden_size, self.hidden_size][: self.n_states]
+        if hx is None:
+            return [data.new_zeros(count, batch, width) for width in widths]
+        if len(hx) != self.n_states:
+            raise ValueError(f"hx must be a pair (h_0, c_0), got {len(hx)} tensors")
+        states = []
+        for name, state, width in zip(("h_0", "c_0")[: self.n_states], hx, widths, strict=True):
+            if not isinstance(state, torch.Tensor):
+                raise TypeError(f"{name} must be a tensor, got {type(state).__name__}")
+            expected = (count, batch, width) if is_batched else (count, width)
+            if tuple(state.shape) != expected:
+                raise ValueError(f"{name} must have shape {expected}, got {tuple(state.shape)}")
+            if state.dtype != data.dtype or state.device != data.device:
+                raise ValueError(
+                    f"{name} must be {data.dtype} on {data.device} like input, got {state.dtype} on {state.device}"
+                )
+            state = state if is_batched else state[:, None]
+            states.append(state if sorted_indices is None else state[:, sorted_indices])
+        return states

@@ -1,0 +1,154 @@
+"""The simple recurrent layer, equal to torch.nn.RNN."""
+
+import torch
+
+from architectures.recurrent import RecurrentLayer, arrays, refuse_second_derivative
+
+
+class RNN(RecurrentLayer):
+    """Elman's recurrent layer, a drop-in replacement for torch.nn.RNN.
+
+    ::
+
+        h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features of a step, and of the state.
+    num_layers : int
+        Layers on top of one another; each reads the output of the one below.
+    nonlinearity : {"tanh", "relu"}
+    bias : bool
+        Whether there are biases. As in torch.nn there are two, ``bias_ih`` and ``bias_hh``.
+    batch_first : bool
+        Whether padded input and output are (batch, time, features) and not (time, batch, features).
+    dropout : float
+        Probability with which an output is dropped on its way from one layer to the next, in training.
+    bidirectional : bool
+        Whether a second set of weights walks from the last step to the first; its outputs are appended as features.
+    device, dtype
+        Of the parameters, as for any torch module.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
+
+    Notes
+    -----
+    Parameters, their names, order and initial values, and what `forward` takes and returns are torch.nn's, so that a
+    ``state_dict`` loads either way. There is no second derivative: ``create_graph=True`` raises a RuntimeError.
+
+    References
+    ----------
+    J. L. Elman: Finding structure in time, 1990.
+
+    Examples
+    --------
+    >>> layer = RNN(3, 5, batch_first=True)
+    >>> output, h_n = layer(torch.zeros(2, 7, 3))
+    >>> output.shape, h_n.shape
+    (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
+    """
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        nonlinearity="tanh",
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        device=None,
+        dtype=None,
+    ):
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
+        )
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input, hx=None):
+        """Run the sequences.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            (time, batch, input_size), or (batch, time, input_size) with ``batch_first``, or (time, input_size) for one
+            sequence; or a PackedSequence, sorted or not.
+        hx : Tensor, optional
+            Initial state of shape (num_layers * directions, batch, hidden_size); zeros if left out.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            In the form of `input`, with directions * hidden_size features.
+        h_n : Tensor
+            Final state, in the shape of `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `input` or `hx` has the wrong type, shape, dtype or device.
+        """
+        output, (h_n,) = self.run(input, None if hx is None else (hx,))
+        return output, h_n
+
+    def walk(self, steps, data, states, parameters):
+        bias = parameters["bias_ih"] + parameters["bias_hh"] if self.bias else data.new_zeros(self.hidden_size)
+        return _Walk.apply(steps, self.nonlinearity, data, *states, parameters["weight_ih"], parameters["weight_hh"], bias)
+
+
+class _Walk(torch.autograd.Function):
+    """One direction, and its backward pass by hand: backpropagation through time.
+
+    With a_t for what stands inside the tanh, the loss reaches h_t from the output and, through W_hh, from a_(t+1)::
+
+        dL/dh_t = dL/doutput_t + W_hh^T dL/da_(t+1)        dL/da_t = dL/dh_t * (1 - h_t^2)
+
+    Only this is sequential. What the weights need is one product over all steps, after the loop: dL/dW_hh is the sum over
+    t of dL/da_t h_(t-1)^T, and so on.
+    """
+
+    @staticmethod
+    def forward(ctx, steps, nonlinearity, data, h_0, weight_ih, weight_hh, bias):
+        output = torch.addmm(bias, data, weight_ih.t())  # (rows, hidden): W_ih x + b, of all steps at once
+        xp, h, start, w_hh = arrays(output, h_0, weight_hh.t().contiguous())
+        for t in steps.order:
+            now = h[steps.rows[t]]
+            now += xp.matmul(steps.previous(xp, h, start, t), w_hh)
+            if nonlinearity == "tanh":
+                xp.tanh(now, out=now)
+            else:
+                now *= now > 0
+        ctx.steps, ctx.nonlinearity = steps, nonlinearity
+        ctx.save_for_backward(data, h_0, weight_ih, weight_hh, output)
+        return output, steps.final(output)
+
+    @staticmethod
+    def backward(ctx, d_output, d_final):
+        refuse_second_derivative()
+        data, h_0, weight_ih, weight_hh, output = ctx.saved_tensors
+        steps = ctx.steps
+        local = 1 - output * output if ctx.nonlinearity == "tanh" else (output > 0).to(output.dtype)
+        d_pre, d_state = torch.empty_like(output), d_final.clone()
+        xp, d_out, slope, w_hh, d_a, d_h = arrays(d_output, local, weight_hh, d_pre, d_state)
+        for t in reversed(steps.order):
+            rows, d = steps.rows[t], d_h[: steps.batch_sizes[t]]  # dL/dh_t, of the sequences that run at t
+            d += d_out[rows]
+            xp.multiply(d, slope[rows], out=d_a[rows])
+            xp.matmul(d_a[rows], w_hh, out=d)
+        needs = ctx.needs_input_grad
+        return (
+            None,
+            None,
+            d_pre @ weight_ih if needs[2] else None,
+            d_state,
+            d_pre.t() @ data,
+            d_pre.t() @ steps.all_previous(output, h_0),
+            d_pre.sum(dim=0),
+        )
