@@ -21,32 +21,10 @@ class LSTM(RecurrentLayer):
 
     Parameters
     ----------
-    input_size, hidden_size : int
-        Features of a step, and of the state.
-    num_layers : int
-        Layers on top of one another; each reads the output of the one below.
-    bias : bool
-        Whether there are biases. As in torch.nn there are two, ``bias_ih`` and ``bias_hh``.
-    batch_first : bool
-        Whether padded input and output are (batch, time, features) and not (time, batch, features).
-    dropout : float
-        Probability with which an output is dropped on its way from one layer to the next, in training.
-    bidirectional : bool
-        Whether a second set of weights walks from the last step to the first; its outputs are appended as features.
     proj_size : int
         If above 0, h has this many features, a projection by ``weight_hr``.
-    device, dtype
-        Of the parameters, as for any torch module.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or is out of range.
-
-    Notes
-    -----
-    Parameters, their names, order and initial values, and what `forward` takes and returns are torch.nn's, so that a
-    ``state_dict`` loads either way. There is no second derivative: ``create_graph=True`` raises a RuntimeError.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+        See `RecurrentLayer`.
 
     References
     ----------
@@ -63,34 +41,6 @@ class LSTM(RecurrentLayer):
     """
 
     mode, n_gates, n_states = "LSTM", 4, 2
-
-    def forward(self, input, hx=None):
-        """Run the sequences.
-
-        Parameters
-        ----------
-        input : Tensor or PackedSequence
-            (time, batch, input_size), or (batch, time, input_size) with ``batch_first``, or (time, input_size) for one
-            sequence; or a PackedSequence, sorted or not.
-        hx : (h_0, c_0), a pair of Tensor, optional
-            Initial states of shape (num_layers * directions, batch, hidden_size); zeros if left out. With
-            ``proj_size``, h has that many features.
-
-        Returns
-        -------
-        output : Tensor or PackedSequence
-            In the form of `input`, with directions * hidden_size features.
-        (h_n, c_n) : tuple of Tensor
-            Final states, in the shape of `hx`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `input` or `hx` has the wrong type, shape, dtype or device.
-        """
-        if hx is not None and not isinstance(hx, (tuple, list)):
-            raise TypeError(f"hx must be a pair (h_0, c_0), got {type(hx).__name__}")
-        return self.run(input, hx)
 
     def walk(self, steps, data, states, parameters):
         weight_ih, weight_hh = parameters["weight_ih"], parameters["weight_hh"]

@@ -81,7 +81,32 @@ def runs_in_numpy(tensor):
 class RecurrentLayer(torch.nn.Module):
     """Base of RNN, LSTM and GRU: a subclass says how many gates and states it has, and walks one direction in `walk`.
 
-    The parameters are those of the subclasses; see there.
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features of a step, and of the state.
+    num_layers : int
+        Layers on top of one another; each reads the output of the one below.
+    bias : bool
+        Whether there are biases. As in torch.nn there are two, ``bias_ih`` and ``bias_hh``.
+    batch_first : bool
+        Whether padded input and output are (batch, time, features) and not (time, batch, features).
+    dropout : float
+        Probability with which an output is dropped on its way from one layer to the next, in training.
+    bidirectional : bool
+        Whether a second set of weights walks from the last step to the first; its outputs are appended as features.
+    device, dtype
+        Of the parameters, as for any torch module.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
+
+    Notes
+    -----
+    Parameters, their names, order and initial values, and what `forward` takes and returns are torch.nn's, so that a
+    ``state_dict`` loads either way. There is no second derivative: ``create_graph=True`` raises a RuntimeError.
     """
 
     mode = "RNN"  # the name of torch.nn's layer
@@ -179,8 +204,30 @@ class RecurrentLayer(torch.nn.Module):
         """
         raise NotImplementedError
 
-    def run(self, input, hx):
-        """Everything around `walk`; `hx` and the returned states are tuples of `n_states` tensors."""
+    def forward(self, input, hx=None):
+        """Run the sequences.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            (time, batch, input_size), or (batch, time, input_size) with ``batch_first``, or (time, input_size) for one
+            sequence; or a PackedSequence, sorted or not.
+        hx : Tensor, or a pair of them (h_0, c_0) for LSTM, optional
+            Initial state, each of shape (num_layers * directions, batch, hidden_size); zeros if left out. With
+            ``proj_size``, h_0 has that many features.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            In the form of `input`, with directions * hidden_size features.
+        h_n : Tensor, or (h_n, c_n) for LSTM
+            Final state, in the shape of `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `input` or `hx` has the wrong type, shape, dtype or device.
+        """
         weight = self.weight_ih_l0
         is_packed = isinstance(input, PackedSequence)
         data, batch_sizes, sorted_indices, unsorted_indices = input if is_packed else (input, None, None, None)
@@ -231,19 +278,23 @@ class RecurrentLayer(torch.nn.Module):
         if unsorted_indices is not None:
             finals = tuple(state[:, unsorted_indices] for state in finals)
         if is_packed:
-            return PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices), finals
+            return PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices), self._as_hx(finals)
         data = data.view(n_steps, batch, -1)
         if not is_batched:
-            return data[:, 0], tuple(state[:, 0] for state in finals)
-        return data.transpose(0, 1) if self.batch_first else data, finals
+            return data[:, 0], self._as_hx([state[:, 0] for state in finals])
+        return data.transpose(0, 1) if self.batch_first else data, self._as_hx(finals)
+
+    def _as_hx(self, states):
+        return tuple(states) if self.n_states == 2 else states[0]
 
     def _initial_states(self, hx, batch, is_batched, sorted_indices, data):
         count = self.num_layers * (2 if self.bidirectional else 1)
         widths = [self.proj_size or self.hidden_size, self.hidden_size][: self.n_states]
         if hx is None:
             return [data.new_zeros(count, batch, width) for width in widths]
-        if len(hx) != self.n_states:
-            raise ValueError(f"hx must be a pair (h_0, c_0), got {len(hx)} tensors")
+        if self.n_states == 2 and not (isinstance(hx, (tuple, list)) and len(hx) == 2):
+            raise TypeError(f"hx must be a pair (h_0, c_0), got {type(hx).__name__}")
+        hx = hx if self.n_states == 2 else (hx,)
         states = []
         for name, state, width in zip(("h_0", "c_0")[: self.n_states], hx, widths, strict=True):
             if not isinstance(state, torch.Tensor):

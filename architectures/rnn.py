@@ -14,31 +14,10 @@ class RNN(RecurrentLayer):
 
     Parameters
     ----------
-    input_size, hidden_size : int
-        Features of a step, and of the state.
-    num_layers : int
-        Layers on top of one another; each reads the output of the one below.
     nonlinearity : {"tanh", "relu"}
-    bias : bool
-        Whether there are biases. As in torch.nn there are two, ``bias_ih`` and ``bias_hh``.
-    batch_first : bool
-        Whether padded input and output are (batch, time, features) and not (time, batch, features).
-    dropout : float
-        Probability with which an output is dropped on its way from one layer to the next, in training.
-    bidirectional : bool
-        Whether a second set of weights walks from the last step to the first; its outputs are appended as features.
-    device, dtype
-        Of the parameters, as for any torch module.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or is out of range.
-
-    Notes
-    -----
-    Parameters, their names, order and initial values, and what `forward` takes and returns are torch.nn's, so that a
-    ``state_dict`` loads either way. There is no second derivative: ``create_graph=True`` raises a RuntimeError.
+        What the sum passes through.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+        See `RecurrentLayer`.
 
     References
     ----------
@@ -71,32 +50,6 @@ class RNN(RecurrentLayer):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
         )
         self.nonlinearity = nonlinearity
-
-    def forward(self, input, hx=None):
-        """Run the sequences.
-
-        Parameters
-        ----------
-        input : Tensor or PackedSequence
-            (time, batch, input_size), or (batch, time, input_size) with ``batch_first``, or (time, input_size) for one
-            sequence; or a PackedSequence, sorted or not.
-        hx : Tensor, optional
-            Initial state of shape (num_layers * directions, batch, hidden_size); zeros if left out.
-
-        Returns
-        -------
-        output : Tensor or PackedSequence
-            In the form of `input`, with directions * hidden_size features.
-        h_n : Tensor
-            Final state, in the shape of `hx`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `input` or `hx` has the wrong type, shape, dtype or device.
-        """
-        output, (h_n,) = self.run(input, None if hx is None else (hx,))
-        return output, h_n
 
     def walk(self, steps, data, states, parameters):
         bias = parameters["bias_ih"] + parameters["bias_hh"] if self.bias else data.new_zeros(self.hidden_size)
