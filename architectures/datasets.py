@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from architectures._checks import check_int
+
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
@@ -62,10 +64,7 @@ def mnist(full=False, *, seed=0, dtype="uint8"):
     """
     if not isinstance(full, bool):
         raise TypeError(f"full must be True or False, got {full!r}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an int, got {seed!r}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be from 0 to 2**32 - 1, got {seed}")
+    check_int("seed", seed, 0, 2**32 - 1)
     if dtype not in ("uint8", "float32"):
         raise ValueError(f"dtype must be 'uint8' or 'float32', got {dtype!r}")
 

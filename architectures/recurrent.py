@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+from architectures._checks import check_int
+
 
 class Steps:
     """The order in which a sequence is walked: which rows each step has, and which rows came before.
@@ -31,7 +33,7 @@ class Steps:
         self.order = range(len(batch_sizes) - 1, -1, -1) if reverse else range(len(batch_sizes))
 
     def previous(self, xp, states, initial, t):
-        """States before step t of the sequences that run at t: a view where possible. `states` holds one row a row."""
+        """States before step t of the sequences that run at t: a view where possible. `states` is packed like the data."""
         size, before = self.batch_sizes[t], t + 1 if self.reverse else t - 1
         if not 0 <= before < len(self.batch_sizes):
             return initial[:size]
@@ -127,15 +129,12 @@ class RecurrentLayer(torch.nn.Module):
         dtype=None,
     ):
         super().__init__()
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be an int, got {value!r}")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_int("input_size", input_size, 1)
+        check_int("hidden_size", hidden_size, 1)
+        check_int("num_layers", num_layers, 1)
+        check_int("proj_size", proj_size, 0, hidden_size - 1)
         if isinstance(dropout, bool) or not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout must be a probability from 0 to 1, got {dropout!r}")
-        if not 0 <= proj_size < hidden_size:
-            raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, got {proj_size}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size

@@ -321,5 +321,7 @@ def test_bad_arguments_are_refused_by_name(kind, arguments, error, message):
 def test_bad_arguments_of_one_kind():
     with pytest.raises(ValueError, match="nonlinearity must be 'tanh' or 'relu'"):
         RNN(3, 4, nonlinearity="gelu")
-    with pytest.raises(ValueError, match="proj_size must be from 0 to hidden_size - 1 = 3"):
+    with pytest.raises(ValueError, match="proj_size must be from 0 to 3, got 4"):
         LSTM(3, 4, proj_size=4)
+    with pytest.raises(TypeError, match="proj_size must be an int"):
+        LSTM(3, 4, proj_size="2")
