@@ -2,7 +2,7 @@
 
 import torch
 
-from architectures.recurrent import RecurrentLayer, arrays, refuse_second_derivative
+from architectures.recurrent import RecurrentCell, RecurrentLayer, arrays, refuse_second_derivative
 
 
 class GRU(RecurrentLayer):
@@ -67,6 +67,39 @@ class GRU(RecurrentLayer):
         biases = (parameters["bias_ih"], parameters["bias_hh"]) if self.bias else (zero, zero)
         apply = _WalkResetAfter.apply if self.reset_after else _WalkResetBefore.apply
         return apply(steps, data, *states, parameters["weight_ih"], parameters["weight_hh"], *biases)
+
+
+class GRUCell(RecurrentCell):
+    """One step of GRU, equal to torch.nn.GRUCell.
+
+    Parameters
+    ----------
+    reset_after : bool
+        Where the reset gate acts, see `GRU`.
+    input_size, hidden_size, bias, device, dtype
+        See `RecurrentCell`.
+
+    Examples
+    --------
+    >>> cell = GRUCell(3, 5)
+    >>> cell(torch.zeros(2, 3)).shape
+    torch.Size([2, 5])
+    """
+
+    n_gates = 3
+
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None, *, reset_after=True):
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.reset_after = reset_after
+
+    def step(self, from_input, h):
+        linear = torch.nn.functional.linear
+        w_rz, w_n = self.weight_hh.split([2 * self.hidden_size, self.hidden_size])
+        b_rz, b_n = self.bias_hh.split([2 * self.hidden_size, self.hidden_size]) if self.bias else (None, None)
+        x_rz, x_n = from_input.split([2 * self.hidden_size, self.hidden_size], dim=-1)
+        r, z = torch.sigmoid(x_rz + linear(h, w_rz, b_rz)).chunk(2, dim=-1)
+        n = torch.tanh(x_n + (r * linear(h, w_n, b_n) if self.reset_after else linear(r * h, w_n, b_n)))
+        return (1 - z) * n + z * h
 
 
 class _WalkResetAfter(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 import torch
 
-from architectures.recurrent import RecurrentLayer, arrays, refuse_second_derivative
+from architectures.recurrent import RecurrentCell, RecurrentLayer, arrays, refuse_second_derivative
 
 
 class LSTM(RecurrentLayer):
@@ -46,6 +46,31 @@ class LSTM(RecurrentLayer):
         weight_ih, weight_hh = parameters["weight_ih"], parameters["weight_hh"]
         bias = parameters["bias_ih"] + parameters["bias_hh"] if self.bias else data.new_zeros(4 * self.hidden_size)
         return _Walk.apply(steps, data, *states, weight_ih, weight_hh, bias, parameters["weight_hr"])
+
+
+class LSTMCell(RecurrentCell):
+    """One step of LSTM, equal to torch.nn.LSTMCell: takes and returns the pair (h, c), h first.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias, device, dtype
+        See `RecurrentCell`.
+
+    Examples
+    --------
+    >>> cell = LSTMCell(3, 5)
+    >>> h, c = cell(torch.zeros(2, 3))
+    >>> h.shape, c.shape
+    (torch.Size([2, 5]), torch.Size([2, 5]))
+    """
+
+    n_gates, n_states = 4, 2
+
+    def step(self, from_input, h, c):
+        gates = from_input + torch.nn.functional.linear(h, self.weight_hh, self.bias_hh)
+        i, f, g, o = gates.chunk(4, dim=-1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
 
 
 class _Walk(torch.autograd.Function):

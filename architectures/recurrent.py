@@ -3,6 +3,11 @@
 A layer sees every input as a *packed* one: the rows of all steps below one another, step t in `batch_sizes[t]` rows, the
 longest sequence first. A padded batch is the special case of equal batch sizes. So there is one loop, in one layout, and
 no step is ever spent on padding.
+
+How it comes to be quick: the inputs of all steps are multiplied with W_ih at once, so that the loop keeps only what is
+sequential; the loop runs in NumPy, whose calls cost half of torch's and whose tanh a tenth; the sigmoids are written as
+tanh, one call for all gates; and the backward pass is derived by hand, with every local derivative computed before its
+loop and every weight gradient as one product after it. `tests/benchmarks/test_recurrent.py` measures it beside torch.nn.
 """
 
 import math
@@ -78,6 +83,136 @@ def refuse_second_derivative():
 def runs_in_numpy(tensor):
     """Whether NumPy can work on the tensor's own memory, in its dtype."""
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+
+
+def check_features(input, input_size, weight):
+    """Raise ValueError unless the last axis of `input` has `input_size` features, in dtype and device of `weight`."""
+    if input.shape[-1] != input_size:
+        raise ValueError(f"input must have input_size = {input_size} features, got {input.shape[-1]}")
+    if input.dtype != weight.dtype or input.device != weight.device:
+        raise ValueError(
+            f"input must have dtype and device of the weights, {weight.dtype} on {weight.device}, "
+            f"got {input.dtype} on {input.device}"
+        )
+
+
+def check_state(name, state, shape, input):
+    """Raise TypeError or ValueError unless `state` is a tensor of `shape`, in dtype and device of `input`."""
+    if not isinstance(state, torch.Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(state).__name__}")
+    if tuple(state.shape) != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(state.shape)}")
+    if state.dtype != input.dtype or state.device != input.device:
+        raise ValueError(f"{name} must be {input.dtype} on {input.device} like input, got {state.dtype} on {state.device}")
+
+
+class RecurrentCell(torch.nn.Module):
+    """Base of RNNCell, LSTMCell and GRUCell: one step, its equations written in `step` with torch's own operations.
+
+    Autograd finds the backward pass, so cells can be differentiated twice and work under torch.func.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features of an input, and of the state.
+    bias : bool
+        Whether there are biases, ``bias_ih`` and ``bias_hh``.
+    device, dtype
+        Of the parameters, as for any torch module.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
+    """
+
+    n_gates = 1
+    n_states = 1  # 2 if there is a cell state besides the hidden state
+
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
+        super().__init__()
+        check_int("input_size", input_size, 1)
+        check_int("hidden_size", hidden_size, 1)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        rows = self.n_gates * hidden_size
+        shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}
+        shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            empty = torch.empty(shapes[name], device=device, dtype=dtype) if name in shapes else None
+            self.register_parameter(name, None if empty is None else torch.nn.Parameter(empty))
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw every parameter from U(-1 / sqrt(hidden_size), 1 / sqrt(hidden_size)), as torch.nn does."""
+        reset_parameters(self)
+
+    def extra_repr(self):
+        """Sizes, and what differs from the defaults, as torch.nn shows it."""
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+    def step(self, from_input, h, *c):
+        """One step.
+
+        Parameters
+        ----------
+        from_input : Tensor
+            ``W_ih x + b_ih``, (batch, gates * hidden_size).
+        h, c : Tensor
+            States before the step, (batch, hidden_size).
+
+        Returns
+        -------
+        Tensor, or a tuple of two
+            States after the step.
+        """
+        raise NotImplementedError
+
+    def forward(self, input, hx=None):
+        """Run one step.
+
+        Parameters
+        ----------
+        input : Tensor
+            (batch, input_size), or (input_size,) for one sequence.
+        hx : Tensor, or a pair of them (h, c) for LSTMCell, optional
+            State before the step, (batch, hidden_size) or (hidden_size,); zeros if left out.
+
+        Returns
+        -------
+        Tensor, or (h, c) for LSTMCell
+            State after the step, in the shape of `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `input` or `hx` has the wrong type, shape, dtype or device.
+        """
+        if not isinstance(input, torch.Tensor):
+            raise TypeError(f"input must be a tensor, got {type(input).__name__}")
+        if input.dim() not in (1, 2):
+            raise ValueError(f"input must have 1 axis (unbatched) or 2, got shape {tuple(input.shape)}")
+        check_features(input, self.input_size, self.weight_ih)
+        shape = (*input.shape[:-1], self.hidden_size)
+        states = [input.new_zeros(shape)] * self.n_states if hx is None else state_list(hx, self.n_states)
+        for name, state in zip(("h", "c"), states, strict=False):
+            check_state(name, state, shape, input)
+        return self.step(torch.nn.functional.linear(input, self.weight_ih, self.bias_ih), *states)
+
+
+def reset_parameters(module):
+    """Draw every parameter of `module` from U(-1 / sqrt(hidden_size), 1 / sqrt(hidden_size))."""
+    bound = 1 / math.sqrt(module.hidden_size)
+    for parameter in module.parameters():
+        torch.nn.init.uniform_(parameter, -bound, bound)
+
+
+def state_list(hx, n_states):
+    """`hx` as a list of one or two states; TypeError unless it is a pair where two are needed."""
+    if n_states == 1:
+        return [hx]
+    if not (isinstance(hx, (tuple, list)) and len(hx) == 2):
+        raise TypeError(f"hx must be a pair (h_0, c_0), got {type(hx).__name__}")
+    return list(hx)
 
 
 class RecurrentLayer(torch.nn.Module):
@@ -163,9 +298,7 @@ class RecurrentLayer(torch.nn.Module):
 
     def reset_parameters(self):
         """Draw every parameter from U(-1 / sqrt(hidden_size), 1 / sqrt(hidden_size)), as torch.nn does."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            torch.nn.init.uniform_(parameter, -bound, bound)
+        reset_parameters(self)
 
     def flatten_parameters(self):
         """Nothing to do; here so that code written for torch.nn runs."""
@@ -234,13 +367,7 @@ class RecurrentLayer(torch.nn.Module):
             raise TypeError(f"input must be a tensor or a PackedSequence, got {type(input).__name__}")
         if not is_packed and data.dim() not in (2, 3):
             raise ValueError(f"input must have 2 axes (unbatched) or 3, got shape {tuple(data.shape)}")
-        if data.shape[-1] != self.input_size:
-            raise ValueError(f"input must have input_size = {self.input_size} features, got {data.shape[-1]}")
-        if data.dtype != weight.dtype or data.device != weight.device:
-            raise ValueError(
-                f"input must have dtype and device of the weights, {weight.dtype} on {weight.device}, "
-                f"got {data.dtype} on {data.device}"
-            )
+        check_features(data, self.input_size, weight)
         is_batched = is_packed or data.dim() == 3
         if is_packed:
             sizes = batch_sizes.tolist()
@@ -291,20 +418,9 @@ class RecurrentLayer(torch.nn.Module):
         widths = [self.proj_size or self.hidden_size, self.hidden_size][: self.n_states]
         if hx is None:
             return [data.new_zeros(count, batch, width) for width in widths]
-        if self.n_states == 2 and not (isinstance(hx, (tuple, list)) and len(hx) == 2):
-            raise TypeError(f"hx must be a pair (h_0, c_0), got {type(hx).__name__}")
-        hx = hx if self.n_states == 2 else (hx,)
         states = []
-        for name, state, width in zip(("h_0", "c_0")[: self.n_states], hx, widths, strict=True):
-            if not isinstance(state, torch.Tensor):
-                raise TypeError(f"{name} must be a tensor, got {type(state).__name__}")
-            expected = (count, batch, width) if is_batched else (count, width)
-            if tuple(state.shape) != expected:
-                raise ValueError(f"{name} must have shape {expected}, got {tuple(state.shape)}")
-            if state.dtype != data.dtype or state.device != data.device:
-                raise ValueError(
-                    f"{name} must be {data.dtype} on {data.device} like input, got {state.dtype} on {state.device}"
-                )
+        for name, state, width in zip(("h_0", "c_0"), state_list(hx, self.n_states), widths, strict=False):
+            check_state(name, state, (count, batch, width) if is_batched else (count, width), data)
             state = state if is_batched else state[:, None]
             states.append(state if sorted_indices is None else state[:, sorted_indices])
         return states

@@ -2,7 +2,7 @@
 
 import torch
 
-from architectures.recurrent import RecurrentLayer, arrays, refuse_second_derivative
+from architectures.recurrent import RecurrentCell, RecurrentLayer, arrays, refuse_second_derivative
 
 
 class RNN(RecurrentLayer):
@@ -44,8 +44,7 @@ class RNN(RecurrentLayer):
         device=None,
         dtype=None,
     ):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+        check_nonlinearity(nonlinearity)
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
         )
@@ -54,6 +53,44 @@ class RNN(RecurrentLayer):
     def walk(self, steps, data, states, parameters):
         bias = parameters["bias_ih"] + parameters["bias_hh"] if self.bias else data.new_zeros(self.hidden_size)
         return _Walk.apply(steps, self.nonlinearity, data, *states, parameters["weight_ih"], parameters["weight_hh"], bias)
+
+
+class RNNCell(RecurrentCell):
+    """One step of RNN, equal to torch.nn.RNNCell.
+
+    Parameters
+    ----------
+    nonlinearity : {"tanh", "relu"}
+        What the sum passes through.
+    input_size, hidden_size, bias, device, dtype
+        See `RecurrentCell`.
+
+    Examples
+    --------
+    >>> cell = RNNCell(3, 5)
+    >>> h = cell(torch.zeros(2, 3))
+    >>> h.shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None):
+        check_nonlinearity(nonlinearity)
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def extra_repr(self):
+        """As torch.nn shows it."""
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
+
+    def step(self, from_input, h):
+        a = from_input + torch.nn.functional.linear(h, self.weight_hh, self.bias_hh)
+        return torch.tanh(a) if self.nonlinearity == "tanh" else torch.relu(a)
+
+
+def check_nonlinearity(nonlinearity):
+    """Raise ValueError unless `nonlinearity` is one that RNN knows."""
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
 
 
 class _Walk(torch.autograd.Function):

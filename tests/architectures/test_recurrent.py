@@ -6,9 +6,9 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from architectures import recurrent
-from architectures.gru import GRU
-from architectures.lstm import LSTM
-from architectures.rnn import RNN
+from architectures.gru import GRU, GRUCell
+from architectures.lstm import LSTM, LSTMCell
+from architectures.rnn import RNN, RNNCell
 
 KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 VARIANTS = [
@@ -264,6 +264,110 @@ def test_a_second_derivative_is_refused(kind, variant):
     x = torch.randn(2, 1, 3, requires_grad=True)
     with pytest.raises(RuntimeError, match="cannot be differentiated: leave out create_graph=True"):
         torch.autograd.grad(layer(x)[0].sum(), x, create_graph=True)
+
+
+def test_lengths_that_cannot_be_packed_are_refused():
+    padded = torch.zeros(5, 2, 3)
+    with pytest.raises(RuntimeError, match="greater than 0"):
+        pack_padded_sequence(padded, [5, 0])
+    with pytest.raises(RuntimeError, match="enforce_sorted"):
+        pack_padded_sequence(padded, [3, 5])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_torch_func_is_refused_by_the_layer_and_served_by_the_cell(kind):
+    layer, cell = KINDS[kind](3, 4), CELLS[kind](3, 4)
+    with pytest.raises(RuntimeError, match="functorch"):
+        torch.func.grad(lambda x: layer(x)[0].sum())(torch.zeros(5, 2, 3))
+    assert torch.func.grad(lambda x: torch.stack(as_tuple(cell(x))).sum())(torch.zeros(2, 3)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(("kind", "share"), [("RNN", 1.02), ("GRU", 0.8), ("LSTM", 0.5)])
+def test_what_is_kept_for_the_backward_pass_is_less_than_torch_keeps(kind, share):
+    """Measured: 1.57, 5.7 and 7.8 states of all steps, against 1.55, 7.6 and 17."""
+    theirs, ours = twins(kind, {}, 64, 128, torch.float32)
+    x = torch.randn(100, 32, 64)
+    assert kept_for_backward(ours, x) < share * kept_for_backward(theirs, x)
+
+
+def kept_for_backward(layer, x):
+    storages = {}
+
+    def keep(tensor):
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        _output = layer(x)  # kept alive, so that no address is used twice
+    return sum(storages.values())
+
+
+CELLS = {"RNN": RNNCell, "LSTM": LSTMCell, "GRU": GRUCell}
+
+
+def as_tuple(states):
+    return states if isinstance(states, tuple) else (states,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant"),
+    [(kind, variant) for kind in KINDS for variant in ({}, {"bias": False})] + [("RNN", {"nonlinearity": "relu"})],
+    ids=case_id,
+)
+@pytest.mark.parametrize("batch", [(), (5,)])
+def test_cells_equal_torch_in_values_and_gradients(kind, variant, batch):
+    torch.manual_seed(3)
+    theirs = getattr(torch.nn, kind + "Cell")(3, 4, dtype=torch.float64, **variant)
+    torch.manual_seed(3)
+    ours = CELLS[kind](3, 4, dtype=torch.float64, **variant)
+    assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value), name
+    x = torch.randn(*batch, 3, dtype=torch.float64, requires_grad=True)
+    states = [torch.randn(*batch, 4, dtype=torch.float64, requires_grad=True) for _ in range(2 if kind == "LSTM" else 1)]
+    for hx in (None, tuple(states) if kind == "LSTM" else states[0]):
+        got = []
+        for cell in (theirs, ours):
+            values = as_tuple(cell(x, hx))
+            loss = sum((k * value**2).sum() for k, value in enumerate(values, 1))
+            got.append([*values, *torch.autograd.grad(loss, [x, *([] if hx is None else states), *cell.parameters()])])
+        for their, our in zip(*got, strict=True):
+            np.testing.assert_allclose(our.detach(), their.detach(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant"), [("RNN", {}), ("LSTM", {}), ("GRU", {}), ("GRU", {"reset_after": False})], ids=case_id
+)
+def test_a_loop_over_the_cell_is_the_layer_and_can_be_differentiated_twice(kind, variant):
+    torch.manual_seed(0)
+    layer, cell = KINDS[kind](3, 4, dtype=torch.float64, **variant), CELLS[kind](3, 4, dtype=torch.float64, **variant)
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    x, hx, outputs = torch.randn(6, 2, 3, dtype=torch.float64), None, []
+    for x_t in x:
+        hx = cell(x_t, hx)
+        outputs.append(as_tuple(hx)[0])
+    np.testing.assert_allclose(torch.stack(outputs).detach(), layer(x)[0].detach(), rtol=0, atol=1e-12)
+    x_0 = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x_0: as_tuple(cell(x_0)), x_0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_input_of_a_cell_is_refused_by_name(kind):
+    cell, state = CELLS[kind](3, 4), torch.zeros(2, 4)
+    hx = (state, state) if kind == "LSTM" else state
+    bad_hx = (state, state[:1]) if kind == "LSTM" else state[:1]
+    for input, states, error, message in [
+        (torch.zeros(2, 2), hx, ValueError, "input must have input_size = 3 features, got 2"),
+        (torch.zeros(2, 2, 3), hx, ValueError, "input must have 1 axis"),
+        (torch.zeros(2, 3).double(), hx, ValueError, "input must have dtype"),
+        ([0.0], hx, TypeError, "input must be a tensor"),
+        (torch.zeros(2, 3), bad_hx, ValueError, r"[hc] must have shape \(2, 4\), got \(1, 4\)"),
+        (torch.zeros(2, 3), 0.0, TypeError, "hx must be a pair|h must be a tensor"),
+    ]:
+        with pytest.raises(error, match=message):
+            cell(input, states)
+    with pytest.raises(ValueError, match="hidden_size must be at least 1"):
+        CELLS[kind](3, 0)
 
 
 X = torch.zeros(5, 2, 3)
