@@ -1,14 +1,24 @@
 """The data sets of the course, offline by default.
 
-Every loader returns plain NumPy arrays with documented shapes and units, splits them with a fixed seed, and reads only
-files that a package on disk carries. The full-size originals are one argument away and are checked by SHA-256.
+Every loader returns plain NumPy arrays, or lists of strings, with documented shapes and units, splits them with a fixed
+seed, and reads only files that a package on disk carries. The full-size originals are one argument away and are checked
+by SHA-256.
 """
 
+import difflib
+import gettext
 import hashlib
+import importlib.util
 import os
+import re
+import struct
 import tempfile
+import unicodedata
 import zlib
+from collections import Counter
+from html.parser import HTMLParser
 from importlib import resources
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +27,22 @@ from architectures._checks import check_int
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+
+# Three languages in Devanagari and nine in Latin letters, relatives side by side.
+LANGUAGES = {
+    "ne": "Nepali",
+    "hi": "Hindi",
+    "mr": "Marathi",
+    "es": "Spanish",
+    "pt": "Portuguese",
+    "it": "Italian",
+    "fr": "French",
+    "de": "German",
+    "nl": "Dutch",
+    "en": "English",
+    "pl": "Polish",
+    "cs": "Czech",
+}
 
 
 def mnist(full=False, *, seed=0, dtype="uint8"):
@@ -132,3 +158,269 @@ def _download(url, sha256, path):
 def _sha256(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- Sentences ----------------------------------------------------------------------------------------------------------
+
+
+def sentences(languages=tuple(LANGUAGES), *, seed=0, test_size=0.25, max_per_language=None):
+    """Sentences and phrases in several languages, each labelled with its language, split for training and testing.
+
+    They are the texts of Django's user interface, written by its translators, from the message catalogues that the
+    ``django`` wheel carries; Django itself is never imported. Markup and placeholders such as ``%(name)s`` are removed,
+    and so are texts that were left in English, that hold code, or that are short: the English source has at least 2
+    words and the text at least 4 letters. As the source decides, all languages offer the same messages, also those that
+    write no spaces between words.
+
+    The split is by English source: a message and its translations, singular and plural, lie on the same side, whichever
+    languages are asked for. No two texts differ only in case, digits, punctuation or white space; a text that two of the
+    languages share has no one right label and is left out.
+
+    For testing the classes are balanced: each language has as many texts as the one with the fewest, so that guessing is
+    right once in ``len(languages)`` times. For training there are all that are left, about 180 in Hindi to 390 in Czech;
+    `max_per_language` makes them equal.
+
+    Parameters
+    ----------
+    languages : list or tuple of str
+        Two or more of Django's language codes, such as ``"ne"``, ``"pt_BR"`` or ``"zh_Hans"``; there are about 100.
+        The default is the keys of ``LANGUAGES``, whose values are the English names. ``_Latn`` behind a code, as in
+        ``"ne_Latn"``, asks for its texts in Latin letters, romanised by ``uroman``.
+    seed : int
+        Seed of the split and of the shuffle, 0 to 2**32 - 1. The same seed gives the same texts in the same order.
+    test_size : float
+        The part of the messages that is for testing, above 0 and below 1. As messages are drawn, the part of the texts is
+        a little more or less.
+    max_per_language : int or None
+        At most so many texts of each language, training and test together, 2 or more; None for as many as there are.
+
+    Returns
+    -------
+    (texts_train, y_train), (texts_test, y_test) : tuples of a list of str and an ndarray
+        Texts in Unicode normal form C, shuffled, and labels of shape (n,), int64: positions in `languages`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range, or if Django has no such language.
+    ValueError
+        If a language has too few texts (fewer than 50, or none on one side of the split), or if a file is damaged.
+    FileNotFoundError
+        If Django or one of its message catalogues is not on disk.
+
+    References
+    ----------
+    U. Hermjakob, J. May, K. Knight: Out-of-the-box universal romanization tool uroman, 2018.
+    Django's translations, (c) Django Software Foundation and individual contributors, BSD-3-Clause licence:
+    https://docs.djangoproject.com/en/stable/internals/contributing/localizing/
+
+    Examples
+    --------
+    >>> (texts_train, y_train), (texts_test, y_test) = sentences(("ne", "es"), max_per_language=100)
+    >>> len(texts_train), np.bincount(y_train).tolist(), np.bincount(y_test).tolist()
+    (150, [75, 75], [25, 25])
+    >>> [LANGUAGES[code] for code in ("ne", "es")]
+    ['Nepali', 'Spanish']
+    """
+    _check_languages(languages)
+    check_int("seed", seed, 0, 2**32 - 1)
+    if isinstance(test_size, bool) or not isinstance(test_size, Real):
+        raise TypeError(f"test_size must be a float, got {test_size!r}")
+    if not 0 < test_size < 1:
+        raise ValueError(f"test_size must be above 0 and below 1, got {test_size}")
+    if max_per_language is not None:
+        check_int("max_per_language", max_per_language, 2)
+
+    folder = _django_folder()
+    _check_known(languages, folder)
+    by_language = []
+    for code in languages:
+        is_romanised = not (folder / "conf" / "locale" / code).is_dir()  # Django has some codes in _Latn of its own
+        texts = _sentences_of(code.removesuffix("_Latn") if is_romanised else code, folder, seed)
+        by_language.append(_romanised(texts) if is_romanised else texts)
+    train, test = _split(by_language, languages, test_size, max_per_language)
+    rng = np.random.default_rng(seed)
+    return _shuffled(train, rng), _shuffled(test, rng)
+
+
+def _check_languages(languages):
+    if not isinstance(languages, (list, tuple)) or not all(isinstance(code, str) for code in languages):
+        raise TypeError(f"languages must be a list or tuple of codes such as ('ne', 'es'), got {languages!r}")
+    if len(languages) < 2:
+        raise ValueError(f"languages must be two or more, got {languages!r}")
+    twice = [code for code, n in Counter(languages).items() if n > 1]
+    if twice:
+        raise ValueError(f"languages must differ, but {', '.join(map(repr, twice))} comes more than once")
+
+
+def _check_known(languages, folder):
+    known = sorted(path.parent.name for path in (folder / "conf" / "locale").glob("*/LC_MESSAGES"))
+    for code in languages:
+        if code not in known and code.removesuffix("_Latn") not in known:
+            close = difflib.get_close_matches(code.replace("-", "_"), known, cutoff=0.5)  # Django also writes pt-br
+            hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+            raise ValueError(f"Django has no language {code!r}{hint}; it has {', '.join(known)}")
+
+
+def _django_folder():
+    spec = importlib.util.find_spec("django")  # finds the package and, unlike resources.files, does not import it
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    folder = next((Path(location) for location in locations if (Path(location) / "conf" / "locale").is_dir()), None)
+    if folder is None:
+        raise FileNotFoundError("Django's message catalogues are missing: install them with 'pip install django'")
+    return folder
+
+
+def _sentences_of(code, folder, seed):
+    """The texts of one language, ``{letters: (lowest position, highest position, text)}``, by lowest position.
+
+    The positions (see `_position`) are those of the messages that have this translation, nearly always one.
+    """
+    pairs = [(_clean(message), translation) for message, translation in _messages(code, folder)]
+    english = {_letters(message) for message, _ in pairs}
+    found = []
+    for message, translation in pairs:
+        if sum(any(map(str.isalpha, word)) for word in message.split()) < 2:
+            continue  # so goes the header of the catalogue too, which is the translation of the empty message
+        text = _clean(translation)
+        letters = _letters(text)
+        untranslated = code != "en" and letters in english
+        if len(letters) >= 4 and not untranslated and not re.search(r"[<>{}\[\]%\\]", text):
+            found.append((_position(message, seed), letters, text))
+    texts = {}
+    for position, letters, text in sorted(found):
+        lowest, _, first = texts.get(letters, (position, position, text))
+        texts[letters] = (lowest, position, first)
+    return texts
+
+
+def _romanised(texts):
+    """The same texts in Latin letters."""
+    from uroman import Uroman  # takes 2 s to read its tables
+
+    uroman = Uroman()
+    found = {}
+    for lowest, highest, text in texts.values():
+        latin = uroman.romanize_string(text)
+        found.setdefault(_letters(latin), (lowest, highest, latin))
+    return found
+
+
+def _messages(code, folder):
+    """The set of pairs (English message, translation) in the catalogues of one language."""
+    if code != "en":
+        return _catalogue(code, folder)
+    # The catalogues of English are empty: its texts are the messages that others translate, always the same others.
+    others = [_catalogue(other, folder) for other in LANGUAGES if other != "en"]
+    return {(message, message) for pairs in others for message, _ in pairs}
+
+
+def _catalogue(code, folder):
+    main = folder / "conf" / "locale" / code / "LC_MESSAGES" / "django.mo"
+    reinstall = "install it again with 'pip install --force-reinstall --no-deps django'"
+    if not main.is_file():
+        raise FileNotFoundError(f"{main} is missing: {reinstall}")
+    pairs = set()
+    for path in [main, *folder.glob(f"contrib/*/locale/{code}/LC_MESSAGES/*.mo")]:
+        try:
+            with open(path, "rb") as file:
+                translations = gettext.GNUTranslations(file)
+        except (OSError, struct.error, ValueError, LookupError) as error:
+            raise ValueError(f"{path} is damaged ({error}): {reinstall}") from error
+        # gettext answers questions about known messages; that it can list them is not in its documentation.
+        for message, translation in translations._catalog.items():
+            message = message[0] if isinstance(message, tuple) else message  # (message, number of the plural form)
+            pairs.add((message.rpartition("\x04")[2], translation))  # a context may stand before the message
+    return pairs
+
+
+# ruff: noqa: RUF001
+# The dashes, quotes and brackets that look alike below are meant.
+
+
+class _Text(HTMLParser):
+    """What a browser shows of a piece of HTML, without the tags."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.parts = []
+
+    def handle_data(self, data):
+        self.parts.append(data)
+
+
+_PLACEHOLDER = re.compile(r"%\([^()]*\)\s?[#0\- +]*[\d.]*[a-zA-Z]|%[a-zA-Z]|\{[^{}]*\}")  # %(name)s, %d, {name}
+# Back-quotes, which mark code, and what is not seen; the joiners inside words stay.
+_UNSEEN = re.compile("[`\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_QUOTES, _STOPS = "\"'“”„«»‹›‘’‚「」『』", ".,:;!?…।|،؛؟。、，：；！？"
+# What a removed placeholder, here \0, must take along so that the rest reads as if it had never been there.
+_TIDY = [
+    (r"\0(?:\.[a-z_]+|[-'’]\w+)+", "\0"),  # what is glued to it: %(name)s.id
+    (r"[(（][^()（）]*\0[^()（）]*[)）]", "\0"),  # brackets with it: (it is %d)
+    (rf"[{_QUOTES}]\s*\0[\s.…]*[{_QUOTES}]", "\0"),  # quotes around it
+    (r"\0(?:[\s,./:–—-]*\0)+", "\0"),  # lists of them
+    (rf"[\s:：]*\0(?=\s*[{_STOPS}]|$)", ""),  # the space or colon before it, when the sentence ends there
+    (r"\0", ""),
+    (r'""|[“„«「『‘]\s*[”“»」』’]', ""),  # quotes that held nothing but markup
+    (r"\s+", " "),
+    (r"^[\s\-–—:;,.)…·/]+|[\s\-–—:,;(/]+$", ""),  # ends
+]
+
+
+def _clean(message):
+    """A message as a reader would see it: without markup, placeholders, and what they leave behind."""
+    text = _UNSEEN.sub("", unicodedata.normalize("NFC", message))
+    if "<" in text or "&" in text:
+        parser = _Text()
+        parser.feed(text)
+        parser.close()
+        text = "".join(parser.parts)
+    text = _PLACEHOLDER.sub("\0", text)
+    for pattern, new in _TIDY:
+        text = re.sub(pattern, new, text)
+    return text
+
+
+def _position(message, seed):
+    """A number in [0, 1) drawn for this message, from its letters and the seed alone."""
+    digest = hashlib.sha256(f"{seed} {_letters(message)}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _letters(text):
+    """The text without what is not a letter; marks are part of letters, as the vowel signs of Devanagari are."""
+    return "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LM")
+
+
+def _split(by_language, languages, test_size, max_per_language):
+    """Lists of (text, label) to train with, and to test with the same number of each label."""
+    shared = Counter(letters for texts in by_language for letters in texts)
+    train, test = [], []
+    for code, texts in zip(languages, by_language, strict=True):
+        own = [entry for letters, entry in texts.items() if shared[letters] == 1]
+        if len(own) < 50:
+            raise ValueError(
+                f"{code!r} is too small: Django has {len(own)} translated texts in it that none of the other languages has "
+                "too, and 50 are needed. Leave it out, or the language that shares its texts."
+            )
+        # A text that translates two messages, one on each side, is on neither.
+        test.append([text for _, highest, text in own if highest < test_size])
+        train.append([text for lowest, _, text in own if lowest >= test_size])
+
+    n_train, n_test = max(map(len, train)), min(map(len, test))
+    if max_per_language is not None:
+        most_test = min(max(round(max_per_language * test_size), 1), max_per_language - 1)
+        n_train, n_test = min(n_train, max_per_language - most_test), min(n_test, most_test)
+    if not n_test or not all(train):
+        fewest = min(map(len, train))
+        raise ValueError(f"test_size {test_size} leaves a language with {fewest} texts to train and {n_test} to test with")
+    return _labelled(train, n_train), _labelled(test, n_test)
+
+
+def _labelled(by_language, n):
+    return [(text, y) for y, texts in enumerate(by_language) for text in texts[:n]]
+
+
+def _shuffled(pairs, rng):
+    order = rng.permutation(len(pairs))
+    return [pairs[i][0] for i in order], np.array([pairs[i][1] for i in order], dtype=np.int64)
