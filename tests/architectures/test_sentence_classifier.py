@@ -1,0 +1,140 @@
+"""SentenceClassifier and fit: reads any text, batches change nothing, equal layers give equal models, it learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from architectures.gru import GRU
+from architectures.lstm import LSTM
+from architectures.rnn import RNN
+from architectures.sentence_classifier import SentenceClassifier, fit
+
+
+def classifier(layer, alphabet="abcdef", num_classes=3):
+    torch.manual_seed(0)
+    return SentenceClassifier(alphabet, layer, num_classes)
+
+
+@pytest.mark.parametrize(
+    "make", [RNN, GRU, LSTM, lambda *sizes: LSTM(*sizes, num_layers=2, bidirectional=True, proj_size=3)]
+)
+def test_a_text_gets_the_same_logits_alone_and_in_any_batch(make):
+    model = classifier(make(4, 5).double()).double()
+    texts = ["abc", "", "fedcba" * 9, "z", "aé漢"]
+    together = model(texts)
+    assert together.shape == (5, 3)
+    for text, logits in zip(texts, together, strict=True):
+        torch.testing.assert_close(model([text])[0], logits, rtol=0, atol=1e-12)
+    assert torch.equal(model.predict(texts), together.argmax(dim=1))
+    assert torch.equal(model.predict(texts, batch_size=2), together.argmax(dim=1))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_the_layers_of_torch_can_take_our_place(kind):
+    models = [
+        classifier(make(4, 5, num_layers=2, bidirectional=True))
+        for make in ({"RNN": RNN, "LSTM": LSTM, "GRU": GRU}[kind], getattr(torch.nn, kind))
+    ]
+    models[1].load_state_dict(models[0].state_dict())
+    logits = [model(["abc", "de", ""]) for model in models]
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-6)
+
+
+def test_unseen_characters_share_a_vector_and_empty_and_long_texts_are_read():
+    model = classifier(GRU(4, 5))
+    same = model(["aXb", "a漢b", "a\0b"])
+    assert torch.equal(same[0], same[1]) and torch.equal(same[0], same[2])
+    assert not torch.allclose(same[0], model(["acb"])[0])
+    assert torch.isfinite(model(["", "abc" * 3334, "é" * 10_000])).all()
+
+
+def test_the_last_probabilities_while_reading_are_those_of_the_text():
+    model = classifier(LSTM(4, 5))
+    probabilities = model.predict_while_reading("abcz")
+    assert probabilities.shape == (5, 3)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(5))
+    torch.testing.assert_close(probabilities[-1], torch.softmax(model(["abcz"])[0], dim=0).detach())
+    with pytest.raises(ValueError, match="layer must read in one direction only"):
+        classifier(RNN(4, 5, bidirectional=True)).predict_while_reading("abc")
+
+
+def texts_by_their_first_letter(n):
+    """The class is the first of three letters; two more say nothing."""
+    rng = np.random.default_rng(0)
+    letters = rng.integers(0, 3, size=(n, 3))
+    return ["".join("abc"[i] for i in row) for row in letters], letters[:, 0]
+
+
+def test_fit_learns_repeats_itself_and_reports_every_step():
+    texts, y = texts_by_their_first_letter(600)
+    runs = []
+    for _ in range(2):
+        model = classifier(GRU(8, 16))
+        history = fit(model, texts[:500], y[:500], epochs=6, batch_size=50, validation=(texts[500:], y[500:]))
+        runs.append((history, model.state_dict()))
+    history = runs[0][0]
+    assert len(history["loss"]) == len(history["grad_norm"]) == 60 and len(history["accuracy"]) == 6
+    assert history["accuracy"][-1] > 0.95 and history["loss"][-1] < 0.2 < 0.9 < history["loss"][0]
+    assert history == runs[1][0]
+    assert all(torch.equal(a, b) for a, b in zip(runs[0][1].values(), runs[1][1].values(), strict=True))
+    assert fit(classifier(GRU(8, 16)), texts[:500], y[:500], epochs=6, batch_size=50, seed=1)["loss"] != history["loss"]
+    assert fit(classifier(RNN(8, 16)), texts[:70], y[:70], epochs=1)["accuracy"] == []
+
+
+def test_clipping_limits_the_step_and_not_the_reported_norm():
+    texts, y = texts_by_their_first_letter(50)
+    moved = []
+    for max_norm in (1e-12, float("inf")):
+        model = classifier(RNN(8, 16))
+        before = model.output.weight.detach().clone()
+        history = fit(model, texts, y, epochs=1, batch_size=50, max_norm=max_norm, learning_rate=0.1)
+        assert history["grad_norm"][0] > 0.01
+        moved.append(float((model.output.weight - before).detach().abs().max()))
+    assert moved[0] < 1e-3 * moved[1]  # Adam divides by the size of the gradient, plus 1e-8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"alphabet": ["a"]}, TypeError, "alphabet must be a str"),
+        ({"alphabet": "aba"}, ValueError, "alphabet must hold each character once"),
+        ({"layer": RNN}, TypeError, "layer must be a recurrent layer"),
+        ({"layer": torch.nn.Linear(3, 4)}, TypeError, "layer must be a recurrent layer"),
+        ({"num_classes": 1}, ValueError, "num_classes must be at least 2"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(arguments, error, message):
+    with pytest.raises(error, match=message):
+        SentenceClassifier(**{"alphabet": "ab", "layer": RNN(3, 4), "num_classes": 2} | arguments)
+
+
+def test_bad_texts_are_refused_by_name():
+    model = classifier(RNN(3, 4))
+    for texts in ("abc", None, ["a", None]):
+        with pytest.raises(TypeError, match="texts must be a list of str"):
+            model(texts)
+    with pytest.raises(ValueError, match="texts must hold at least one text"):
+        model([])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"y": [0, 1]}, ValueError, r"y must be 3 int labels, one for each text, got shape \(2,\)"),
+        ({"y": [0.0, 1.0, 2.0]}, ValueError, "y must be 3 int labels.*float32"),
+        ({"y": [0, 1, 3]}, ValueError, "y must hold classes from 0 to 2"),
+        ({"y": [0, -1, 2]}, ValueError, "y must hold classes from 0 to 2"),
+        ({"texts": [], "y": []}, ValueError, "y must"),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be an int"),
+        ({"learning_rate": 0}, ValueError, "learning_rate must be a number above 0"),
+        ({"max_norm": -1.0}, ValueError, "max_norm must be a number above 0"),
+        ({"max_norm": float("nan")}, ValueError, "max_norm"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"validation": (["a"], [5])}, ValueError, "validation's y must hold classes"),
+    ],
+)
+def test_fit_refuses_bad_arguments_by_name(arguments, error, message):
+    model = classifier(RNN(3, 4))
+    with pytest.raises(error, match=message):
+        fit(model, **{"texts": ["a", "b", "c"], "y": [0, 1, 2]} | arguments)
