@@ -70,14 +70,14 @@ def test_fit_learns_repeats_itself_and_reports_every_step():
     runs = []
     for _ in range(2):
         model = classifier(GRU(8, 16))
-        history = fit(model, texts[:500], y[:500], epochs=6, batch_size=50, validation=(texts[500:], y[500:]))
+        history = fit(model, texts[:500], y[:500], epochs=9, batch_size=50, validation=(texts[500:], y[500:]))
         runs.append((history, model.state_dict()))
     history = runs[0][0]
-    assert len(history["loss"]) == len(history["grad_norm"]) == 60 and len(history["accuracy"]) == 6
+    assert len(history["loss"]) == len(history["grad_norm"]) == 90 and len(history["accuracy"]) == 9
     assert history["accuracy"][-1] > 0.95 and history["loss"][-1] < 0.2 < 0.9 < history["loss"][0]
     assert history == runs[1][0]
     assert all(torch.equal(a, b) for a, b in zip(runs[0][1].values(), runs[1][1].values(), strict=True))
-    assert fit(classifier(GRU(8, 16)), texts[:500], y[:500], epochs=6, batch_size=50, seed=1)["loss"] != history["loss"]
+    assert fit(classifier(GRU(8, 16)), texts[:500], y[:500], epochs=9, batch_size=50, seed=1)["loss"] != history["loss"]
     assert fit(classifier(RNN(8, 16)), texts[:70], y[:70], epochs=1)["accuracy"] == []
 
 
