@@ -157,7 +157,7 @@ def check_relu_rnn_gradient(gradient):
         (expected,) = torch.autograd.grad((output * d_output).sum(), layer.weight_hh_l0)
         got = gradient(d_output, output.detach(), h_0[0], layer.weight_hh_l0.detach())
         assert tuple(got.shape) == (5, 5), f"Expected the shape of weight_hh, (5, 5), got {tuple(got.shape)}."
-        assert not torch.allclose(got, expected.T), "That is the transpose: rows belong to d_a, columns to the state before."
+        assert not torch.allclose(got, expected.T), "That is the transpose: rows belong to d_a, columns to the states."
         if n_steps == 1:
             assert torch.allclose(got, expected), (
                 "Wrong already for one step: the state before the first step is h_0, not output[-1], and the slope is that "

@@ -2,7 +2,7 @@
 
 import torch
 
-from architectures.recurrent import RecurrentCell, RecurrentLayer, arrays, refuse_second_derivative
+from architectures.recurrent import RecurrentCell, RecurrentLayer, arrays, by_gate, refuse_second_derivative
 
 
 class GRU(RecurrentLayer):
@@ -113,31 +113,34 @@ class _WalkResetAfter(torch.autograd.Function):
     @staticmethod
     def forward(ctx, steps, data, h_0, weight_ih, weight_hh, bias_ih, bias_hh):
         hidden = h_0.shape[1]
-        half = _half(h_0)
+        half = data.new_tensor([0.5, 0.5, 1.0])  # sigma(a) = (tanh(a / 2) + 1) / 2
         # b_hr and b_hz may be added at once; b_hn stands inside the product with r.
         bias = bias_ih.clone()
         bias[: 2 * hidden] += bias_hh[: 2 * hidden]
-        gates = torch.addmm(bias * half, data, (weight_ih * half[:, None]).t())
-        rows = len(gates)
-        output, candidate = gates.new_empty(rows, hidden), gates.new_empty(rows, hidden)
-        xp, a, h, hn, start, w_hh, b_hn = arrays(
-            gates, output, candidate, h_0, (weight_hh * half[:, None]).t().contiguous(), bias_hh[2 * hidden :]
+        gates = data.new_empty(3, len(data), hidden)
+        output, candidate = data.new_empty(len(data), hidden), data.new_empty(len(data), hidden)
+        xp, a, h, hn, start, b_hn, x, w_ih, w_hh, b = arrays(
+            *(gates, output, candidate, h_0, bias_hh[2 * hidden :], data),
+            *(by_gate(rows, half) for rows in (weight_ih, weight_hh, bias[:, None])),
         )
+        xp.matmul(x, w_ih, out=a)
+        a += b
         for t in steps.order:
-            r = steps.rows[t]
+            rows = steps.rows[t]
             previous = steps.previous(xp, h, start, t)
-            recurrent = xp.matmul(previous, w_hh)
-            reset_update, new = a[r, : 2 * hidden], a[r, 2 * hidden :]
-            reset_update += recurrent[:, : 2 * hidden]
-            xp.tanh(reset_update, out=reset_update)
-            reset_update *= 0.5
-            reset_update += 0.5
-            xp.add(recurrent[:, 2 * hidden :], b_hn, out=hn[r])
-            new += reset_update[:, :hidden] * hn[r]
-            xp.tanh(new, out=new)
-            xp.subtract(previous, new, out=h[r])
-            h[r] *= reset_update[:, hidden:]
-            h[r] += new
+            recurrent = xp.matmul(previous, w_hh)  # (3, size, hidden)
+            rz, n = a[:2, rows], a[2, rows]
+            rz += recurrent[:2]
+            xp.tanh(rz, out=rz)
+            rz *= 0.5
+            rz += 0.5
+            r, z = rz
+            xp.add(recurrent[2], b_hn, out=hn[rows])
+            n += r * hn[rows]
+            xp.tanh(n, out=n)
+            xp.subtract(previous, n, out=h[rows])
+            h[rows] *= z
+            h[rows] += n
         ctx.steps = steps
         ctx.save_for_backward(data, h_0, weight_ih, weight_hh, gates, candidate, output)
         return output, steps.final(output)
@@ -148,14 +151,14 @@ class _WalkResetAfter(torch.autograd.Function):
         data, h_0, weight_ih, weight_hh, gates, candidate, output = ctx.saved_tensors
         steps, hidden = ctx.steps, output.shape[1]
         previous = steps.all_previous(output, h_0)
-        r, z, n = gates.chunk(3, dim=1)
-        d_hidden = torch.empty_like(gates)  # first dh/d(W_hh h + b_hh), then times dL/dh
+        r, z, n = gates
+        d_hidden = gates.new_empty(len(output), 3 * hidden)  # first dh/d(W_hh h + b_hh), then times dL/dh
         to_r, to_z, to_n = d_hidden.chunk(3, dim=1)
         d_new = (1 - z) * (1 - n * n)  # dh / d(n before its tanh)
         torch.mul(d_new * candidate, r * (1 - r), out=to_r)
         torch.mul(previous - n, z * (1 - z), out=to_z)
         torch.mul(d_new, r, out=to_n)
-        d_state, keep = d_h_n.clone(), z.contiguous()
+        d_state, keep = d_h_n.clone(), z
         xp, d_out, d_a, kept, w_hh, dh, d_n = arrays(d_output, d_hidden, keep, weight_hh, d_state, d_new)
         for t in reversed(steps.order):
             rows, size = steps.rows[t], steps.batch_sizes[t]

@@ -72,6 +72,14 @@ def arrays(*tensors):
     return torch, *(tensor.detach() for tensor in tensors)
 
 
+def by_gate(rows, scale):
+    """Rows of weights or biases gate by gate, scaled: (gates * hidden, features) to (gates, features, hidden).
+
+    A product with it is (gates, rows, hidden): each gate is one block of memory, on which NumPy takes half the time.
+    """
+    return (rows.unflatten(0, (len(scale), -1)).transpose(1, 2) * scale[:, None, None]).contiguous()
+
+
 def refuse_second_derivative():
     """Raise in a backward pass that is itself being recorded: what it returned would silently count as constant."""
     if torch.is_grad_enabled():
