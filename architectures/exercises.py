@@ -193,3 +193,354 @@ def check_set_identity(set_identity):
                 else:
                     assert torch.equal(value, before[name]), f"{name} should stay as it was."
             assert all(parameter.requires_grad for parameter in layer.parameters()), "The weights can no longer be trained."
+
+
+@exercise
+def check_coupled_step(coupled_step):
+    """Day 15, exercise 1: ``coupled_step(x, h, c, weight_ih, weight_hh, bias)``, an LSTM whose input gate is 1 - f."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for batch, input_size, hidden in ((1, 1, 1), (4, 3, 5), (2, 5, 3)):
+        shapes = [(batch, input_size), (batch, hidden), (batch, hidden)]
+        shapes += [(3 * hidden, input_size), (3 * hidden, hidden), (3 * hidden,)]
+        arguments = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+        x, h, c, weight_ih, weight_hh, bias = arguments
+        got = coupled_step(*(argument.clone() for argument in arguments))
+        assert isinstance(got, (tuple, list)) and len(got) == 2, "Return two states, h and c."
+        assert all(tuple(state.shape) == (batch, hidden) for state in got), (
+            f"Both states should have the shape {(batch, hidden)}, got {[tuple(state.shape) for state in got]}."
+        )
+
+        a = x @ weight_ih.T + h @ weight_hh.T + bias
+        f, g, o = a[:, :hidden].sigmoid(), a[:, hidden : 2 * hidden].tanh(), a[:, 2 * hidden :].sigmoid()
+        new_c = f * c + (1 - f) * g
+        new_h = o * new_c.tanh()
+        if torch.allclose(got[0], new_c) and torch.allclose(got[1], new_h):
+            raise AssertionError("h and c are swapped: return h first.")
+        assert not torch.allclose(got[1], (1 - f) * c + f * g), "f says what to keep, 1 - f what to write, not the reverse."
+        assert not torch.allclose(got[1], f * c + g), "All of g is written: the input gate, 1 - f, is missing."
+        assert torch.allclose(got[1], new_c), (
+            "c is wrong. It is f * c + (1 - f) * g with f a sigmoid and g a tanh; the rows hold f, g, o in this order."
+        )
+        assert not torch.allclose(got[0], o * new_c), "h is o times tanh(c), not o times c."
+        assert not torch.allclose(got[0], o * c.tanh()), "h shows the new c, not the old one."
+        assert torch.allclose(got[0], new_h), "c is right and h is wrong: it is o * tanh(c), with the new c, o a sigmoid."
+
+
+@exercise
+def check_set_forget_bias(set_forget_bias):
+    """Day 15, exercise 2: ``set_forget_bias(lstm, value)``, in place, for any number of layers and directions."""
+    import torch
+
+    from architectures.lstm import LSTM
+
+    for make in (torch.nn.LSTM, LSTM):
+        for variant in ({}, {"num_layers": 3}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}):
+            for value in (1.0, -2.5):
+                lstm = make(3, 4, **variant)
+                before = {name: (parameter, parameter.detach().clone()) for name, parameter in lstm.named_parameters()}
+                set_forget_bias(lstm, value)
+                after = dict(lstm.named_parameters())
+                case = f"An LSTM with {variant or 'one layer'} and value {value}"
+                assert list(after) == list(before) and all(after[n] is before[n][0] for n in before), (
+                    f"{case}: the parameters were replaced, and an optimiser keeps the old ones. Change them in place."
+                )
+                assert all(parameter.requires_grad for parameter in after.values()), f"{case}: no longer trained."
+                for suffix in (name.removeprefix("bias_ih") for name in before if name.startswith("bias_ih")):
+                    names = ("bias_ih" + suffix, "bias_hh" + suffix)
+                    felt = sum(after[name].detach()[4:8] for name in names)
+                    old = sum(before[name][1] for name in names)
+                    assert not torch.allclose(felt, torch.full((4,), 2 * value)), (
+                        f"{case}: a gate feels the sum of bias_ih{suffix} and bias_hh{suffix}, and that is {2 * value}."
+                    )
+                    assert not torch.equal(felt, old[4:8]), (
+                        f"{case}: the forget gates of {' and '.join(names)} are as before. They are the second of four "
+                        "quarters, in every layer and direction."
+                    )
+                    assert torch.allclose(felt, torch.full((4,), value)), (
+                        f"{case}: the forget gates should feel {value}, the sum of {' and '.join(names)}, not "
+                        f"{felt.tolist()}."
+                    )
+                for name, (_, old) in before.items():
+                    others = [0, 1, 2, 3, *range(8, 16)] if name.startswith("bias") else slice(None)
+                    assert torch.equal(after[name].detach()[others], old[others]), (
+                        f"{case}: something else changed in {name}. Only the forget gates' biases may."
+                    )
+
+
+@exercise
+def check_both_final_states(both_final_states):
+    """Day 15, exercise 3: ``both_final_states(output, lengths)`` of a bidirectional layer's padded output."""
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    layer = torch.nn.LSTM(2, 3, bidirectional=True, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    for lengths in ([2, 6, 1, 4], [5, 3, 5], [1, 7]):
+        batch = len(lengths)
+        x = torch.randn(max(lengths), batch, 2, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            packed, (h_n, _) = layer(pack_padded_sequence(x, lengths, enforce_sorted=False))
+        output, _ = pad_packed_sequence(packed)  # (time, batch, 6)
+        got = both_final_states(output.clone(), torch.tensor(lengths))
+        case = f"With lengths {lengths}"
+        assert tuple(got.shape) == (batch, 6), (
+            f"{case}: {batch} sequences, two directions of 3 features should give {(batch, 6)}, got {tuple(got.shape)}."
+        )
+        forward, backward = h_n
+        assert not torch.allclose(got, torch.cat([backward, forward], dim=1)), (
+            f"{case}: the directions are swapped, the forward one comes first."
+        )
+        assert not torch.allclose(got[:, :3], output[-1, :, :3]), (
+            f"{case}: for the forward direction you took the last step of the batch, which is padding for the shorter ones."
+        )
+        assert torch.allclose(got[:, :3], forward), (
+            f"{case}: the forward half is wrong. A sequence of n steps ends at index n - 1, in its own column."
+        )
+        at_end = torch.stack([output[n - 1, j, 3:] for j, n in enumerate(lengths)])
+        assert not torch.allclose(got[:, 3:], at_end), (
+            f"{case}: at the end of a sequence the backward direction has read one step. Where does it arrive?"
+        )
+        assert torch.allclose(got[:, 3:], backward), f"{case}: the backward half is wrong. It reads from the end to step 0."
+
+
+@exercise
+def check_lstm_step_backward(lstm_step_backward):
+    """Day 15, exercise 4: ``lstm_step_backward(d_h, d_c, i, f, g, o, c, c_previous)``."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for batch, hidden in ((1, 1), (3, 4)):
+        a, c_previous, d_h, d_c = (
+            torch.randn(batch, width, generator=generator, dtype=torch.float64) for width in (4 * hidden, *[hidden] * 3)
+        )
+        for zero_h, zero_c in ((True, False), (False, True), (False, False)):
+            from_h, from_c = d_h * (not zero_h), d_c * (not zero_c)
+            leaves = [a.clone().requires_grad_(), c_previous.clone().requires_grad_()]
+            i, f, g, o = leaves[0].chunk(4, dim=1)
+            i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+            c = f * leaves[1] + i * g
+            loss = (o * c.tanh() * from_h).sum() + (c * from_c).sum()
+            d_a, d_c_previous = torch.autograd.grad(loss, leaves)
+            kept = [value.detach().clone() for value in (i, f, g, o, c, c_previous)]
+            got = lstm_step_backward(from_h.clone(), from_c.clone(), *kept)
+            assert isinstance(got, (tuple, list)) and len(got) == 2, "Return two gradients, d_a and d_c_previous."
+            assert tuple(got[0].shape) == (batch, 4 * hidden) and tuple(got[1].shape) == (batch, hidden), (
+                f"Expected the shapes {(batch, 4 * hidden)} and {(batch, hidden)}, got {[tuple(d.shape) for d in got]}."
+            )
+            case = "With d_h = 0" if zero_h else "With d_c = 0" if zero_c else "With d_h and d_c"
+            way = {
+                "With d_h = 0": "the conveyor alone brings d_c, and o has no part in it",
+                "With d_c = 0": "c is reached through h: d_h * o * (1 - tanh(c)**2)",
+                "With d_h and d_c": "the two ways to c are added before anything else",
+            }[case]
+            assert torch.allclose(got[1], d_c_previous), (
+                f"{case}: d_c_previous is wrong. It is all that reaches c, times f; {way}."
+            )
+            for name, block, right in zip("ifgo", got[0].chunk(4, dim=1), d_a.chunk(4, dim=1), strict=True):
+                slope = "1 - g**2" if name == "g" else f"{name} * (1 - {name})"
+                factor = {"i": "g", "f": "c_previous", "g": "i", "o": "tanh(c)"}[name]
+                assert torch.allclose(block, right), (
+                    f"{case}: d_a of gate {name} is wrong. It is multiplied with {factor}, its slope is {slope}, "
+                    f"and it acts on {'h' if name == 'o' else 'c'}; {way}."
+                )
+
+
+@exercise
+def check_update_bias(update_bias):
+    """Day 16, exercise 1: ``update_bias(n_steps)``, with which half of a GRU's state is left after so many steps."""
+    for n_steps in (1, 2, 5, 40, 1000):
+        got = float(update_bias(n_steps))
+        z = 0.5 ** (1 / n_steps)
+        expected = np.log(z / (1 - z))
+        case = f"n_steps = {n_steps}"
+        assert np.isfinite(got), f"{case}: got {got}. For one step z is 1/2 and b is 0."
+        assert not np.isclose(got, z), (
+            f"{case}: {got:.4f} is z. The bias goes through the sigmoid first: which b gives this z?"
+        )
+        assert expected == 0 or not np.isclose(got, -expected), (
+            f"{case}: got {got:.4f}, which has the wrong sign. In PyTorch z = sigmoid(b) is what is kept."
+        )
+        kept = (1 / (1 + np.exp(-got))) ** n_steps
+        assert np.isclose(kept, 0.5, rtol=1e-6), (
+            f"{case}: with b = {got:.4f}, sigmoid(b) ** {n_steps} = {kept:.4f} of the state is left, and it should be half."
+        )
+
+
+@exercise
+def check_predict_next(predict_next):
+    """Day 16, exercise 2: ``predict_next(model, x)``, with a model that knows only sequences that end in 0."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+
+    def model(x):  # not linear, so that no other shift will do, and not right, so that no rule can replace it
+        assert x.dim() == 2 and tuple(x.shape) == (4, 6), f"The model wants (batch, time) = (4, 6), got {tuple(x.shape)}."
+        assert not torch.allclose(x[:, 0], torch.zeros_like(x[:, 0])), (
+            "The sequences that the model gets should end in 0; yours begin with 0."
+        )
+        ends = x[:, -1].abs().max().item()
+        assert ends < 1e-9, (
+            f"The sequences that the model gets should end in 0, each of them; one ends in {ends:.4g}. Subtract from each "
+            "its own last number."
+        )
+        return torch.tanh(x[:, -2]) + 0.1 * x[:, 0] ** 2
+
+    for shift in (0.0, 100.0, -1e4):
+        x = torch.randn(4, 6, generator=generator, dtype=torch.float64) + shift
+        before = x.clone()
+        got = predict_next(model, x)
+        assert torch.equal(x, before), "Your function changed x itself: x -= ... writes into the caller's tensor."
+        assert tuple(got.shape) == (4,), (
+            f"Four sequences should give four predictions, (4,), got {tuple(got.shape)}. (4, 1) broadcasts."
+        )
+        answer = torch.tanh(x[:, -2] - x[:, -1]) + 0.1 * (x[:, 0] - x[:, -1]) ** 2
+        assert not torch.allclose(got, answer), "Right so far; now shift the answer back."
+        assert torch.allclose(got, x[:, -1] + answer), (
+            f"Wrong for sequences near {shift:g}: the answer has to move back by as much as the sequence was moved, "
+            "each by its own."
+        )
+
+
+@exercise
+def check_keras_to_torch(keras_to_torch):
+    """Day 16, exercise 3: ``keras_to_torch(kernel, recurrent_kernel, bias)``, the weights of a GRU, reset after."""
+    import torch
+
+    rng = np.random.default_rng(0)
+
+    def sigmoid(a):
+        return 1 / (1 + np.exp(-a))
+
+    for input_size, hidden in ((2, 3), (3, 3), (4, 2)):
+        shapes = [(input_size, 3 * hidden), (hidden, 3 * hidden), (2, 3 * hidden)]
+        kernel, recurrent_kernel, bias = (rng.normal(size=shape) for shape in shapes)
+        x, state = rng.normal(size=(5, 4, input_size)), rng.normal(size=(4, hidden))  # (time, batch, features)
+
+        def by_keras(h, x=x, kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias):
+            for x_t in x:
+                x_z, x_r, x_n = np.split(x_t @ kernel + bias[0], 3, axis=1)
+                h_z, h_r, h_n = np.split(h @ recurrent_kernel + bias[1], 3, axis=1)
+                z, n = sigmoid(x_z + h_z), np.tanh(x_n + sigmoid(x_r + h_r) * h_n)
+                h = z * h + (1 - z) * n
+            return h
+
+        weights = keras_to_torch(kernel.copy(), recurrent_kernel.copy(), bias.copy())
+        layer = torch.nn.GRU(input_size, hidden, dtype=torch.float64)
+        expected = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
+        assert isinstance(weights, dict) and set(weights) == set(expected), f"Return a dict with the keys {list(expected)}."
+        weights = {name: torch.as_tensor(value) for name, value in weights.items()}
+        got = {name: tuple(weights[name].shape) for name in expected}
+        assert got == expected, (
+            f"With input_size {input_size} and hidden_size {hidden} the shapes are {expected}, got {got}."
+        )
+
+        def blocks(rows):
+            z, r, n = np.split(rows, 3, axis=-1)
+            return np.concatenate([r, z, n], axis=-1)
+
+        right = {
+            "weight_ih_l0": blocks(kernel).T,
+            "weight_hh_l0": blocks(recurrent_kernel).T,
+            "bias_ih_l0": blocks(bias)[0],
+            "bias_hh_l0": blocks(bias)[1],
+        }
+        for name, source in (("weight_ih_l0", kernel), ("weight_hh_l0", recurrent_kernel)):
+            assert not np.allclose(weights[name], source.T), (
+                f"{name} has the blocks in Keras's order z, r, n. PyTorch wants r, z, n."
+            )
+            reshaped = [array.reshape(right[name].shape) for array in (source, blocks(source))]
+            assert not any(np.allclose(weights[name], array) for array in reshaped), (
+                f"{name} was reshaped, which keeps the numbers in their old sequence. It has to be transposed."
+            )
+        b_ih, b_hh = weights["bias_ih_l0"].numpy(), weights["bias_hh_l0"].numpy()
+        assert not np.allclose(b_ih + b_hh, bias.sum(axis=0)), "The biases, too, need the order r, z, n."
+        if not np.allclose(b_ih, right["bias_ih_l0"]) and np.allclose(b_ih + b_hh, blocks(bias).sum(axis=0)):
+            swapped = np.allclose(b_ih, right["bias_hh_l0"])
+            assert not swapped, "The biases are swapped: the first row of Keras's belongs to the input."
+            raise AssertionError(
+                "The two biases sum to the right thing, and may not be mixed: that of the candidate in bias_hh stands "
+                "inside the product with r."
+            )
+        layer.load_state_dict(weights)
+        with torch.no_grad():
+            h_n = layer(torch.from_numpy(x), torch.from_numpy(state)[None])[1][0]
+        wrong = [name for name, value in right.items() if not np.allclose(weights[name], value)]
+        assert np.allclose(h_n, by_keras(state)), f"The layer gives other states than Keras's: {', '.join(wrong)} differ."
+
+
+@exercise
+def check_is_gru_step(is_gru_step):
+    """Day 16, exercise 4: ``is_gru_step(step)``, a test that right steps pass and wrong ones fail."""
+    import torch
+
+    linear = torch.nn.functional.linear
+
+    def make(change=None):
+        """A step of a GRU, its intermediate values handed to `change`, which returns the new state."""
+
+        def step(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+            assert x.dim() == h.dim() == 2, "step wants batches: x (batch, input_size), h (batch, hidden_size)."
+            a, b = linear(x, weight_ih, bias_ih).chunk(3, dim=1), linear(h, weight_hh, bias_hh).chunk(3, dim=1)
+            r, z = torch.sigmoid(a[0] + b[0]), torch.sigmoid(a[1] + b[1])
+            n = torch.tanh(a[2] + r * b[2])
+            return n + z * (h - n) if change is None else change(h, r, z, n, a, b, weight_hh, bias_hh)
+
+        return step
+
+    def reset_before(h, r, z, n, a, b, weight_hh, bias_hh):
+        n = torch.tanh(a[2] + linear(r * h, weight_hh.chunk(3)[2], bias_hh.chunk(3)[2]))
+        return (1 - z) * n + z * h
+
+    def bias_outside(h, r, z, n, a, b, weight_hh, bias_hh):
+        b_n = bias_hh.chunk(3)[2]
+        n = torch.tanh(a[2] + r * (b[2] - b_n) + b_n)
+        return (1 - z) * n + z * h
+
+    def without_bias_hh(h, r, z, n, a, b, weight_hh, bias_hh):
+        b = [part - bias for part, bias in zip(b, bias_hh.chunk(3), strict=True)]
+        z = torch.sigmoid(a[1] + b[1])
+        return (1 - z) * torch.tanh(a[2] + torch.sigmoid(a[0] + b[0]) * b[2]) + z * h
+
+    def other_order(h, r, z, n, a, b, *_):
+        return (1 - r) * torch.tanh(a[2] + z * b[2]) + r * h
+
+    def first_row_for_all(h, r, z, n, *_):
+        return (1 - z[:1]) * n + z[:1] * h
+
+    def reset_detached(h, r, z, n, a, b, *_):
+        return (1 - z) * torch.tanh(a[2] + r.detach() * b[2]) + z * h
+
+    def state_detached(h, r, z, n, *_):
+        return (1 - z) * n + z * h.detach()
+
+    right = {
+        "(1 - z) * n + z * h": make(lambda h, r, z, n, *_: (1 - z) * n + z * h),
+        "n + z * (h - n), which rounds otherwise": make(),
+    }
+    wrong = {
+        "the reset gate before the product": (make(reset_before), "a state that is not 0, and more units than one"),
+        "z and 1 - z swapped": (make(lambda h, r, z, n, *_: z * n + (1 - z) * h), "values"),
+        "n * 1 - z + z * h": (make(lambda h, r, z, n, *_: n * 1 - z + z * h), "values"),
+        "h * 1 - u with u = 1 - z": (make(lambda h, r, z, n, *_: (1 - z) * n + h * 1 - (1 - z)), "values"),
+        "the gates in the order z, r, n": (make(other_order), "values"),
+        "b_hn outside the product with r": (make(bias_outside), "biases that are not 0"),
+        "bias_hh left out": (make(without_bias_hh), "biases that are not 0"),
+        "the first sequence's z for the whole batch": (make(first_row_for_all), "more sequences than one"),
+        "a candidate of 0.999 n": (make(lambda h, r, z, n, *_: 0.999 * (1 - z) * n + z * h), "a small tolerance"),
+        "a reset gate that passes no gradient": (make(reset_detached), "gradients"),
+        "a kept state that passes no gradient": (make(state_detached), "gradients, that by the state too"),
+    }
+    for name, step in right.items():
+        verdict = is_gru_step(step)
+        assert isinstance(verdict, (bool, np.bool_)), f"Return True or False, got {type(verdict).__name__}."
+        assert verdict, (
+            f"Your test refuses a right step, {name}. Equal means equal up to rounding, about 1e-15 in float64 and 1e-7 in "
+            "float32."
+        )
+    for name, (step, needed) in wrong.items():
+        assert not is_gru_step(step), f"Your test lets a wrong step through: {name}. It takes {needed} to notice."
