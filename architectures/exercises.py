@@ -396,7 +396,8 @@ def check_predict_next(predict_next):
         got = predict_next(model, x)
         assert torch.equal(x, before), "Your function changed x itself: x -= ... writes into the caller's tensor."
         assert tuple(got.shape) == (4,), (
-            f"Four sequences should give four predictions, (4,), got {tuple(got.shape)}. (4, 1) broadcasts."
+            f"Four sequences should give four predictions, (4,), got {tuple(got.shape)}. "
+            "(4, 1) and (4,) broadcast to (4, 4)."
         )
         answer = torch.tanh(x[:, -2] - x[:, -1]) + 0.1 * (x[:, 0] - x[:, -1]) ** 2
         assert not torch.allclose(got, answer), "Right so far; now shift the answer back."
