@@ -189,4 +189,5 @@ def test_holds_with_other_parameters_and_solved_exercises(path, notebook):
             pytrace=False,
         )
     for check in tagged(ran, "check"):
-        assert check.outputs[0].text == "Correct.\n", f"In [{check.execution_count}]: the folded solution fails its check"
+        printed = "".join(output.get("text", "") for output in check.outputs)  # a busy machine may split a line
+        assert printed == "Correct.\n", f"In [{check.execution_count}]: the folded solution fails its check"
