@@ -3,5 +3,6 @@
 - ``architectures.datasets``: the data of the course (NumPy)
 - ``architectures.logistic_regression``: softmax regression (TensorFlow)
 - ``architectures.rnn``, ``architectures.lstm``, ``architectures.gru``: recurrent layers equal to torch.nn's (PyTorch)
+- ``architectures.sentence_classifier``: characters, a recurrent layer, and the class of the state it ends in (PyTorch)
 - ``architectures.exercises``: the checks of the exercises
 """

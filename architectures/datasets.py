@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures._checks import check_int
+from tensorflow_basics.checks import check_int
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"

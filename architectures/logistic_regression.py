@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from architectures._checks import check_int
+from tensorflow_basics.checks import check_int
 
 
 def softmax(logits):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from architectures._checks import check_int
+from tensorflow_basics.checks import check_int
 
 
 class Steps:

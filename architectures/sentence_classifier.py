@@ -3,7 +3,7 @@
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
-from architectures._checks import check_int
+from tensorflow_basics.checks import check_int
 
 
 class SentenceClassifier(torch.nn.Module):

@@ -12,6 +12,8 @@ import threading
 import numpy as np
 import tensorflow as tf
 
+from tensorflow_basics.checks import check_int
+
 
 def split_clients(y, n_clients, *, shards_per_client=None, sizes=None, seed=0):
     """Deal examples to clients: at random, or sorted by label and in few pieces, so that each client sees few classes.
@@ -53,17 +55,17 @@ def split_clients(y, n_clients, *, shards_per_client=None, sizes=None, seed=0):
     y = np.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise TypeError(f"y must hold integer labels in one dimension, got {y.dtype} of shape {y.shape}")
-    _check_int("n_clients", n_clients, 1)
+    check_int("n_clients", n_clients, 1)
     if n_clients > len(y):
         raise ValueError(f"n_clients must be at most {len(y)}, the number of examples, got {n_clients}")
     if shards_per_client is not None:
-        _check_int("shards_per_client", shards_per_client, 1)
+        check_int("shards_per_client", shards_per_client, 1)
         if n_clients * shards_per_client > len(y):
             most = len(y) // n_clients
             raise ValueError(
                 f"shards_per_client must be at most {most}, so that no shard is empty, got {shards_per_client}"
             )
-    _check_int("seed", seed, 0)
+    check_int("seed", seed, 0)
     sizes = np.ones(n_clients) if sizes is None else np.asarray(sizes, np.float64)
     if sizes.shape != (n_clients,):
         raise ValueError(f"sizes must have shape ({n_clients},), one for each client, got {sizes.shape}")
@@ -116,7 +118,7 @@ def federated_average(client_weights, sizes):
     if len(sizes) != len(client_weights):
         raise ValueError(f"sizes must hold one number for each of {len(client_weights)} clients, got {len(sizes)}")
     for k, size in enumerate(sizes):
-        _check_int(f"sizes[{k}]", size, 1)
+        check_int(f"sizes[{k}]", size, 1)
     first = _float_arrays("client_weights[0]", client_weights[0])
     clients = [_float_arrays(f"client_weights[{k}]", weights, like=first) for k, weights in enumerate(client_weights)]
     n = sum(int(size) for size in sizes)
@@ -169,13 +171,13 @@ class Client:
         x, y = (_numeric(name, values) for name, values in [("x", x), ("y", y)])
         if len(x) == 0 or len(x) != len(y):
             raise ValueError(f"x and y must hold the same number of examples, at least 1, got {len(x)} and {len(y)}")
-        _check_int("epochs", epochs, 1)
+        check_int("epochs", epochs, 1)
         if batch_size is not None:
-            _check_int("batch_size", batch_size, 1)
+            check_int("batch_size", batch_size, 1)
         _check_number("learning_rate", learning_rate)
         if not 0 < learning_rate < np.inf:
             raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
-        _check_int("seed", seed, 0)
+        check_int("seed", seed, 0)
         self._loss, self._x, self._y = loss, tf.constant(x), tf.constant(y)
         self._epochs, self._batch_size = int(epochs), int(min(batch_size or len(x), len(x)))
         self._learning_rate, self._seed = float(learning_rate), int(seed)
@@ -303,13 +305,13 @@ def federated_averaging(clients, weights, *, rounds=10, fraction=1.0, score=None
         if not (callable(getattr(client, "fit", None)) and callable(getattr(client, "evaluate", None))):
             raise TypeError(f"clients[{k}] must have the methods fit and evaluate, got {type(client).__name__}")
     weights = _float_arrays("weights", weights)
-    _check_int("rounds", rounds, 1)
+    check_int("rounds", rounds, 1)
     _check_number("fraction", fraction)
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction must be above 0 and at most 1, got {fraction}")
     if score is not None and not callable(score):
         raise TypeError(f"score must be a function of the weights, got {score!r}")
-    _check_int("seed", seed, 0)
+    check_int("seed", seed, 0)
 
     rng = np.random.default_rng(seed)
     n_chosen = max(1, round(fraction * len(clients)))
@@ -321,7 +323,7 @@ def federated_averaging(clients, weights, *, rounds=10, fraction=1.0, score=None
             try:
                 trained, size, _ = clients[k].fit([array.copy() for array in weights], {"round": number})
                 client_weights.append(_float_arrays("its weights", trained, like=weights))
-                _check_int("its number of examples", size, 1)
+                check_int("its number of examples", size, 1)
                 sizes.append(size)
             except (TypeError, ValueError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -459,13 +461,6 @@ def _numeric(name, values):
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return values
-
-
-def _check_int(name, value, low):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < low:
-        raise ValueError(f"{name} must be at least {low}, got {value}")
 
 
 def _check_number(name, value):

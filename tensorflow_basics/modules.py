@@ -8,6 +8,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tensorflow_basics.checks import check_int
+
 ACTIVATIONS = {
     "elu": tf.nn.elu,
     "gelu": tf.nn.gelu,
@@ -62,8 +64,8 @@ def glorot_uniform(shape, seed=None, dtype=tf.float32):
     if not isinstance(shape, (tuple, list, tf.TensorShape)) or len(shape) != 2:
         raise ValueError(f"shape must be (fan_in, fan_out), got {shape!r}")
     fan_in, fan_out = shape
-    _check_int("fan_in", fan_in, 1)
-    _check_int("fan_out", fan_out, 1)
+    check_int("fan_in", fan_in, 1)
+    check_int("fan_out", fan_out, 1)
     _check_seed(seed)
     dtype = _checked_dtype(dtype)
     limit = math.sqrt(6 / (fan_in + fan_out))
@@ -125,7 +127,7 @@ class Dense(tf.Module):
     """
 
     def __init__(self, units, activation=None, use_bias=True, *, seed=None, dtype=tf.float32, name=None):
-        _check_int("units", units, 1)
+        check_int("units", units, 1)
         _check_bool("use_bias", use_bias)
         _check_seed(seed)
         dtype = _checked_dtype(dtype)
@@ -149,7 +151,7 @@ class Dense(tf.Module):
         TypeError, ValueError
             If `n_features` is not an integer of at least 1, or not the number that the layer was built for.
         """
-        _check_int("n_features", n_features, 1)
+        check_int("n_features", n_features, 1)
         if self.built:
             if n_features != self.kernel.shape[0]:
                 raise ValueError(
@@ -238,7 +240,7 @@ class MLP(tf.Module):
         if len(units) == 0:
             raise ValueError("units must name at least one layer, got none")
         for i, width in enumerate(units):
-            _check_int(f"units[{i}]", width, 1)
+            check_int(f"units[{i}]", width, 1)
         _check_bool("use_bias", use_bias)
         _check_seed(seed)
         dtype = _checked_dtype(dtype)
@@ -280,14 +282,6 @@ class MLP(tf.Module):
         return x
 
 
-def _check_int(name, value, low, high=None):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < low or (high is not None and value > high):
-        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be {allowed}, got {value}")
-
-
 def _check_bool(name, value):
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a bool, got {value!r}")
@@ -295,7 +289,7 @@ def _check_bool(name, value):
 
 def _check_seed(seed):
     if seed is not None:
-        _check_int("seed", seed, 0, 2**31 - 1)
+        check_int("seed", seed, 0, 2**31 - 1)
 
 
 def _checked_dtype(dtype):

@@ -16,6 +16,8 @@ import weakref
 from pathlib import Path
 from typing import NamedTuple
 
+from tensorflow_basics.checks import check_int
+
 
 class Result(NamedTuple):
     """How a worker ended: its exit code (negative: the signal that killed it) and all that it printed."""
@@ -59,10 +61,7 @@ class Workers:
     """
 
     def __init__(self, script, n_workers=2, *, arguments=(), environment=None):
-        if isinstance(n_workers, bool) or not isinstance(n_workers, int):
-            raise TypeError(f"n_workers must be an int, got {n_workers!r}")
-        if n_workers < 1:
-            raise ValueError(f"n_workers must be at least 1, got {n_workers}")
+        check_int("n_workers", n_workers, 1)
         script = Path(script)
         if not script.is_file():
             raise FileNotFoundError(f"script {script} does not exist")

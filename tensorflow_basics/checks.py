@@ -1,4 +1,4 @@
-"""The check that every module of this package needs."""
+"""The check of an argument that modules of every package need."""
 
 import numpy as np
 
