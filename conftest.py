@@ -4,12 +4,17 @@ Options of ours: ``--threads N`` (default 1) and ``--gpu`` (notebooks may use on
 the saved outputs that nbval compares were made on a CPU).
 """
 
+import contextlib
 import os
 
 import nbformat
 import pytest
 from notebook_environment import BUILD, notebook_environment, use_unix_sockets
 from xdist.scheduler import LoadScopeScheduling
+
+# PyTorch's GPU build brings Triton, which loaded after TensorFlow ends the process (tensorflow issue 124205).
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 
 def pytest_addoption(parser):
