@@ -103,6 +103,70 @@ def mnist(full=False, *, seed=0, dtype="uint8"):
     return train, test
 
 
+def several_digits(n_train=2000, n_test=500, *, grid=(3, 3), max_digits=2, full=False, seed=0, dtype="uint8"):
+    """Pictures with several handwritten digits, made from MNIST, labelled with which digit is where.
+
+    A picture is a grid of cells, each 14 x 14 grey levels, half a digit's side. From 1 to `max_digits` cells, as many and
+    those drawn at random, hold a digit, drawn at random and shrunk by averaging blocks of 2 x 2; the others are empty. The
+    digits of the training pictures are training digits of `mnist`, those of the test pictures test digits.
+
+    Parameters
+    ----------
+    n_train, n_test : int
+        Number of pictures, at least 1.
+    grid : (int, int)
+        Rows and columns of cells, each 1 to 10.
+    max_digits : int
+        The most digits in a picture, 1 to rows * columns.
+    full, seed, dtype
+        As for `mnist`; `seed` also draws the pictures.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test) : tuples of ndarray
+        Pictures of shape (n, 14 * rows, 14 * columns) in `dtype`, and multi-hot labels of shape (n, rows, columns, 10),
+        int64: 1 where a cell holds a digit, at that digit. ``y.any(axis=(1, 2))`` says which digits occur at all.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        If an argument has the wrong type or is out of range, or as `mnist` does.
+
+    Examples
+    --------
+    >>> (x_train, y_train), (x_test, y_test) = several_digits(n_train=100, n_test=20)
+    >>> x_train.shape, y_train.shape, x_test.shape
+    ((100, 42, 42), (100, 3, 3, 10), (20, 42, 42))
+    >>> sorted(set(y_train.sum(axis=(1, 2, 3)).tolist()))
+    [1, 2]
+    """
+    check_int("n_train", n_train, 1)
+    check_int("n_test", n_test, 1)
+    if not isinstance(grid, (tuple, list)) or len(grid) != 2:
+        raise TypeError(f"grid must be a pair (rows, columns), got {grid!r}")
+    for name, size in zip(("grid[0]", "grid[1]"), grid, strict=True):
+        check_int(name, size, 1, 10)
+    check_int("max_digits", max_digits, 1, grid[0] * grid[1])
+    parts = mnist(full, seed=seed, dtype=dtype)
+    rng = np.random.default_rng(seed)
+    return tuple(_in_cells(*part, n, grid, max_digits, rng) for part, n in zip(parts, (n_train, n_test), strict=True))
+
+
+def _in_cells(digits, labels, n, grid, max_digits, rng):
+    """`n` pictures of up to `max_digits` of `digits` in the cells of `grid`, and their multi-hot labels."""
+    rows, columns = grid
+    dtype = digits.dtype
+    cells, y = np.zeros((n, rows * columns, 14, 14), dtype), np.zeros((n, rows * columns, 10), np.int64)
+    for picture in range(n):
+        some = rng.permutation(rows * columns)[: rng.integers(1, max_digits + 1)]
+        drawn = rng.integers(len(digits), size=len(some))
+        small = digits[drawn].reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
+        cells[picture, some] = small if dtype.kind == "f" else small.round()
+        y[picture, some, labels[drawn]] = 1
+    x = cells.reshape(n, rows, columns, 14, 14).transpose(0, 1, 3, 2, 4).reshape(n, 14 * rows, 14 * columns)
+    return x, y.reshape(n, rows, columns, 10)
+
+
 def _mnist_5k(seed):
     from sklearn.model_selection import train_test_split
 

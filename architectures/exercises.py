@@ -96,6 +96,152 @@ def check_gradient_with_l2(gradient_with_l2):
 
 
 @exercise
+def check_weighted_loss(weighted_loss):
+    """Day 7, exercise 1: ``weighted_loss(y, z, pos_weight)``, entry by entry, from logits."""
+    import tensorflow as tf
+
+    z = np.array([[-3.0, -0.5, 0.0], [0.5, 2.0, 4.0]])
+    y = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    plain = np.log1p(np.exp(np.where(y == 1, -z, z)))
+    for pos_weight in (1.0, 4.0):
+        got = np.asarray(weighted_loss(tf.constant(y), tf.constant(z), pos_weight))
+        assert got.shape == y.shape, f"Shape {y.shape} in, got {got.shape}: one loss for each entry, no mean."
+        if pos_weight == 1:
+            assert not np.allclose(got, np.log1p(np.exp(np.where(y == 1, z, -z)))), "Yes and no are swapped."
+            np.testing.assert_allclose(got, plain, rtol=1e-6, err_msg="Wrong already without a weight.")
+        assert pos_weight == 1 or not np.allclose(got, plain), "pos_weight has no effect."
+        assert pos_weight == 1 or not np.allclose(got, pos_weight * plain), "The weight is for the yes only, not for both."
+        assert pos_weight == 1 or not np.allclose(got, np.where(y == 0, pos_weight, 1) * plain), (
+            "You weigh the no; pos_weight is for the yes."
+        )
+        np.testing.assert_allclose(
+            got, np.where(y == 1, pos_weight, 1) * plain, rtol=1e-6, err_msg=f"Wrong with pos_weight = {pos_weight}."
+        )
+    y, z = [1.0, 0.0, 1.0, 0.0], [-10_000.0, 10_000.0, 200.0, -200.0]
+    got = np.asarray(weighted_loss(tf.constant(y), tf.constant(z), 2.0))
+    assert np.isfinite(got).all(), (
+        f"y = {y}, z = {z} give {got.tolist()}. exp overflows, or log meets a 0: use softplus, not the sigmoid."
+    )
+    np.testing.assert_allclose(
+        got, [20_000, 10_000, 0, 0], atol=1e-6, err_msg="Finite but wrong: a probability was clipped or nudged."
+    )
+    got = np.asarray(weighted_loss(tf.constant([1.0, 0.0]), tf.constant([18.0, -18.0]), 1.0))
+    np.testing.assert_allclose(
+        got, [np.exp(-18.0)] * 2, rtol=1e-3, err_msg="Small losses are rounded away: nothing may be added to z or to 1."
+    )
+
+
+@exercise
+def check_roc_curve(roc_curve):
+    """Day 7, exercise 2: ``roc_curve(y, p)``, with one point for each distinct probability, as scikit-learn's."""
+    from sklearn import metrics
+
+    rng = np.random.default_rng(0)
+    ties = np.array([0, 1, 1, 0, 1, 0]), np.array([0.9, 0.9, 0.5, 0.5, 0.5, 0.2])
+    plain = rng.permutation(np.arange(12) % 2), rng.permutation(np.arange(1, 13) / 16)
+    many_ties = np.arange(40) % 3 // 2, rng.integers(0, 5, size=40) / 4
+    for name, (y, p) in (("no ties", plain), ("ties", ties), ("many ties", many_ties)):
+        fpr, tpr, _ = metrics.roc_curve(y, p, drop_intermediate=False)
+        got = roc_curve(y.copy(), p.copy())
+        assert isinstance(got, (tuple, list)) and len(got) == 2, "Return two arrays, fpr and tpr."
+        got = [np.asarray(array) for array in got]
+        case = f"With {name}, y = {y.tolist()}, p = {p.tolist()}" if len(y) < 20 else f"With {name}"
+        assert got[0].shape == got[1].shape, f"{case}: fpr and tpr have the shapes {got[0].shape} and {got[1].shape}."
+        assert len(got[0]) != len(fpr) - 1, f"{case}: one point is missing. The curve starts at (0, 0) and ends at (1, 1)."
+        assert name == "no ties" or len(got[0]) <= len(fpr), (
+            f"{case}: {len(got[0])} points for {len(set(p))} distinct values. Equal p change sides together: one point."
+        )
+        assert len(got[0]) == len(fpr), f"{case}: {len(got[0])} points; (0, 0) and one for each distinct p are {len(fpr)}."
+        same = [np.allclose(g, e) for g, e in zip(got, (fpr, tpr), strict=True)]
+        swapped = np.allclose(got[0], tpr) and np.allclose(got[1], fpr)
+        assert all(same) or not swapped, "fpr and tpr are swapped: fpr first."
+        assert all(same) or not np.allclose(got[1][-1], [1]) or got[0][-1] == 1, (
+            f"{case}: the last point is not (1, 1). fpr divides by the number of no, tpr by the number of yes."
+        )
+        assert all(same), (
+            f"{case}: expected fpr {fpr.round(3).tolist()} and tpr {tpr.round(3).tolist()}, got {got[0].round(3).tolist()} "
+            f"and {got[1].round(3).tolist()}."
+        )
+
+
+@exercise
+def check_cheapest_threshold(cheapest_threshold):
+    """Day 7, exercise 3: ``cheapest_threshold(y, p, alarm, miss)``, judged by what the threshold costs."""
+    y = np.array([0, 0, 1, 0, 1, 1, 0, 1])
+    p = np.array([0.05, 0.2, 0.3, 0.3, 0.45, 0.6, 0.7, 0.7])
+
+    def cost(y, p, threshold, alarm, miss):
+        yes = p >= threshold
+        return alarm * np.sum(yes & (y == 0)) + miss * np.sum(~yes & (y == 1))
+
+    for case, (y_case, p_case, alarm, miss), hint in (
+        ("a miss costs 10", (y, p, 1, 10), "Which mistake gets rarer when the threshold falls?"),
+        (
+            "a false alarm costs 10",
+            (y, p, 10, 1),
+            "If saying yes never pays, the threshold has to lie above the largest p.",
+        ),
+        ("both cost 1", (y, p, 1, 1), "Yes is p >= t: the example at t itself says yes."),
+        (
+            "far from calibrated",
+            (np.array([0, 0, 1, 1]), np.array([0.90, 0.92, 0.96, 0.98]), 1, 1),
+            "Search; p may be off.",
+        ),
+        ("all below 0.1", (np.array([0, 1, 1, 0]), np.array([0.001, 0.003, 0.002, 0.0005]), 1, 1), "A grid is too coarse."),
+        ("all are yes", (np.ones(3, int), np.array([0.2, 0.0, 0.7]), 1, 1), "Then everything should be called yes."),
+        ("all are no", (np.zeros(3, int), np.array([0.2, 1.0, 0.7]), 1, 1), "Then nothing should be called yes."),
+    ):
+        got = np.asarray(cheapest_threshold(y_case.copy(), p_case.copy(), alarm, miss))
+        assert got.shape == (), f"Return one threshold, got shape {got.shape}."
+        assert not np.isnan(got), f"{case}: got NaN."
+        thresholds = [*p_case, np.inf]
+        least = min(cost(y_case, p_case, threshold, alarm, miss) for threshold in thresholds)
+        paid = cost(y_case, p_case, got, alarm, miss)
+        assert paid == least, (
+            f"{case}, y = {y_case.tolist()}, p = {p_case.tolist()}: the threshold {got:g} costs {paid}, the best one "
+            f"{least}. {hint}"
+        )
+
+
+@exercise
+def check_f1_averages(f1_averages):
+    """Day 7, exercise 4: ``f1_averages(y, answers)``: micro, macro, samples; 0/0 counts 0."""
+    from sklearn import metrics
+
+    averages = ("micro", "macro", "samples")
+    y = np.array([[1, 1, 0, 0], [1, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 1]])
+    answers = np.array([[1, 0, 0, 1], [1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0]])
+    empty = y.copy(), answers.copy()
+    for array in empty:
+        array[2] = 0  # a row with no yes in either
+    full = np.array([[1, 0], [1, 1], [0, 1]]), np.array([[1, 1], [1, 0], [0, 1]])
+    nothing = y, 0 * y
+    for case, (truth, said) in (
+        ("", full),
+        (", label 2 never a yes", (y, answers)),
+        (", row 2 empty", empty),
+        ("", nothing),
+    ):
+        expected = [metrics.f1_score(truth, said, average=average, zero_division=0) for average in averages]
+        got = f1_averages(truth.copy(), said.copy())
+        assert isinstance(got, (tuple, list)) and len(got) == 3, "Return three numbers: micro, macro, samples."
+        got = [float(value) for value in got]
+        where = f"y = {truth.tolist()}, answers = {said.tolist()}{case}"
+        assert np.isfinite(got).all(), f"{where}: got {got}. 0/0 counts 0."
+        right = [np.isclose(g, e) for g, e in zip(got, expected, strict=True)]
+        swapped = np.isclose(got[1], expected[2]) and np.isclose(got[2], expected[1])
+        assert all(right) or not swapped, (
+            f"{where}: macro and samples are swapped. Macro sums over the examples, axis 0, and averages over the labels."
+        )
+        wrong = [average for average, is_right in zip(averages, right, strict=True) if not is_right]
+        assert all(right), (
+            f"{where}: {' and '.join(wrong)} wrong. Expected {np.round(expected, 4).tolist()}, got "
+            f"{np.round(got, 4).tolist()}. "
+            "Micro adds all counts before it divides; the others divide first, and a 0/0 stays in the mean, as 0."
+        )
+
+
+@exercise
 def check_final_states(final_states):
     """Day 14, exercise 1: ``final_states(output, lengths)`` of a padded batch."""
     import torch

@@ -86,6 +86,76 @@ def test_mnist_says_what_to_do_about_a_missing_or_damaged_file(tmp_path, monkeyp
             datasets.mnist()
 
 
+# --- several digits in one picture --------------------------------------------------------------------------------------
+
+
+def shrunk(digits):
+    return digits.reshape(-1, 14, 2, 14, 2).astype(float).mean(axis=(2, 4))
+
+
+def test_several_digits_have_the_shapes_and_labels_that_they_say():
+    for grid, max_digits in (((3, 3), 2), ((1, 2), 1), ((2, 4), 8)):
+        parts = datasets.several_digits(120, 30, grid=grid, max_digits=max_digits)
+        for (x, y), n in zip(parts, (120, 30), strict=True):
+            assert x.shape == (n, 14 * grid[0], 14 * grid[1]) and x.dtype == np.uint8
+            assert y.shape == (n, *grid, 10) and y.dtype == np.int64 and set(np.unique(y)) == {0, 1}
+            assert y.sum(axis=3).max() == 1, "one digit in a cell at most"
+            assert set(y.sum(axis=(1, 2, 3))) <= set(range(1, max_digits + 1))
+        y = parts[0][1]
+        assert set(y.sum(axis=(1, 2, 3))) == set(range(1, max_digits + 1))
+        assert (y.sum(axis=0) > 0).mean() > 0.5, "any digit may be in any cell"
+
+
+def test_each_cell_holds_a_digit_of_its_label_and_of_its_side_of_the_split():
+    digits = datasets.mnist(seed=4)
+    pictures = datasets.several_digits(200, 200, seed=4)
+    known = [
+        {(d.round().astype(np.uint8).tobytes(), label) for d, label in zip(shrunk(x), y, strict=True)} for x, y in digits
+    ]
+    assert len(known[0] & known[1]) == 0
+    for (x, y), own, other in zip(pictures, known, known[::-1], strict=True):
+        for picture, label in zip(x, y, strict=True):
+            for row in range(3):
+                for column in range(3):
+                    cell = picture[14 * row : 14 * row + 14, 14 * column : 14 * column + 14]
+                    if label[row, column].any():
+                        found = cell.tobytes(), int(label[row, column].argmax())
+                        assert found in own and found not in other
+                    else:
+                        assert not cell.any(), "an unlabelled cell is empty"
+
+
+def test_several_digits_depend_on_the_seed_alone_and_scale_to_1():
+    first, again, other = (datasets.several_digits(50, 20, seed=seed) for seed in (1, 1, 2))
+    for part, same in zip(first, again, strict=True):
+        assert np.array_equal(part[0], same[0]) and np.array_equal(part[1], same[1])
+    assert not np.array_equal(first[0][1], other[0][1])
+    for (x, y), (bytes_, labels) in zip(datasets.several_digits(50, 20, seed=1, dtype="float32"), first, strict=True):
+        assert x.dtype == np.float32 and 0.9 < x.max() <= 1 and np.array_equal(y, labels)
+        np.testing.assert_allclose(255 * x, bytes_, atol=0.5 + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_train": 0}, ValueError, "n_train must be at least 1"),
+        ({"n_test": 2.5}, TypeError, "n_test must be an int"),
+        ({"grid": 3}, TypeError, r"grid must be a pair \(rows, columns\)"),
+        ({"grid": (3, 3, 3)}, TypeError, "grid must be a pair"),
+        ({"grid": (0, 3)}, ValueError, r"grid\[0\] must be from 1 to 10"),
+        ({"grid": (3, 11)}, ValueError, r"grid\[1\] must be from 1 to 10"),
+        ({"grid": (3, "3")}, TypeError, r"grid\[1\] must be an int"),
+        ({"max_digits": 0}, ValueError, "max_digits must be from 1 to 9"),
+        ({"max_digits": 10}, ValueError, "max_digits must be from 1 to 9"),
+        ({"seed": -1}, ValueError, "seed must be from 0"),
+        ({"dtype": "int8"}, ValueError, "dtype must be"),
+    ],
+)
+def test_several_digits_refuse_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        datasets.several_digits(**arguments)
+
+
 # --- full=True, from a server on this machine ---------------------------------------------------------------------------
 
 
