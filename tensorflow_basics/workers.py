@@ -31,6 +31,7 @@ class Workers:
 
     Every worker runs ``python script *arguments`` with a TF_CONFIG of its own and a port of its own on localhost. What it
     prints, errors included, is kept. A worker also ends when the process that started it is gone, even if that was killed.
+    An interrupt (Ctrl-C) reaches the starter alone, and ends the workers if it ends the starter or its waiting for them.
 
     Parameters
     ----------
@@ -80,7 +81,12 @@ class Workers:
                 variables = os.environ | (environment or {}) | {"TF_CONFIG": json.dumps(config)}
                 with open(self._log(index), "wb") as log:
                     process = subprocess.Popen(
-                        command, env=variables, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                        command,
+                        env=variables,
+                        stdin=subprocess.PIPE,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,  # an interrupt is for this process: the notebook goes on, and so do they
                     )
                 self._processes.append(process)
         except BaseException:
@@ -170,9 +176,14 @@ class Workers:
         self.close()
 
 
-# Like `python script`, after starting a thread that ends the worker when its standard input closes: its starter is gone.
+# Like `python script`, but ends when its standard input closes: its starter is gone. A thread sees to that, except while C
+# code holds Python's lock, as TensorFlow's does when it waits for other workers. So Linux also sends a signal (SIGIO).
 _PRELUDE = """
 import os, runpy, sys, threading
+if sys.platform == "linux":
+    from fcntl import F_GETFL, F_SETFL, F_SETOWN, fcntl
+    fcntl(0, F_SETOWN, os.getpid())
+    fcntl(0, F_SETFL, fcntl(0, F_GETFL) | os.O_ASYNC)
 def watch():
     while os.read(0, 1):
         pass

@@ -316,6 +316,15 @@ def test_noise_has_the_stated_size_and_seed():
     assert not np.array_equal(noisy[0], other[0])
 
 
+def test_noise_comes_after_the_clipping_and_every_entry_has_its_own():
+    """An update of norm 20,000, shortened to 2: noise that were shortened with it would be gone."""
+    update = [np.full([100, 100], 200.0), np.full([100, 100], 200.0)]
+    clipped, noisy = clip_update(update, 2.0), clip_update(update, 2.0, noise=1.5, seed=0)
+    first, second = (b - a for a, b in zip(clipped, noisy, strict=True))
+    assert first.std() == pytest.approx(3.0, rel=0.05) == second.std()
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
+
+
 # --- averages -------------------------------------------------------------------------------------------------------------
 
 

@@ -239,24 +239,45 @@ def test_a_failed_start_leaves_no_process(script, monkeypatch):
     del caught
 
 
-def start_starter(tmp_path, path, end):
+def start_starter(tmp_path, path, end, **options):
     """A process that starts two workers, prints their ids, and then does `end`."""
     starter = tmp_path / "starter.py"
     starter.write_text(
-        "import os, sys, time\nfrom tensorflow_basics.workers import Workers\n"
+        "import os, signal, sys, time\nfrom tensorflow_basics.workers import Workers\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # tests in the background ignore it, and so would this
         f"workers = Workers({str(path)!r}, 2)\n"
         "while not all(workers.output(i) for i in range(2)): time.sleep(0.02)\n"
         f"print(*workers.pids, flush=True)\n{end}\n"
     )
     environment = os.environ | {"TMPDIR": str(tmp_path)}  # a killed starter leaves its logs there
     return subprocess.Popen(
-        [sys.executable, str(starter)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, str(starter)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        **options,
     )
 
 
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)", "sys.exit()", "raise KeyboardInterrupt"])
+@pytest.mark.parametrize(
+    "end",
+    ["os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 15)", "os._exit(0)", "sys.exit()", "raise KeyboardInterrupt"],
+)
 def test_workers_end_when_their_starter_does_whatever_ends_it(script, tmp_path, end):
     with start_starter(tmp_path, script(ENDLESS), end) as starter:
+        try:
+            output, _ = starter.communicate(timeout=TIMEOUT)
+        finally:
+            starter.kill()
+    assert_gone([int(pid) for pid in output.split()])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only Python code is ended")
+def test_workers_end_with_their_starter_even_while_c_code_holds_pythons_lock(script, tmp_path):
+    """So does TensorFlow's while it waits for the other workers, and it waits long."""
+    path = script("import ctypes\nprint('started')\nctypes.PyDLL(None).sleep(3600)")  # PyDLL: keeps the lock
+    with start_starter(tmp_path, path, "time.sleep(0.2)\nos.kill(os.getpid(), 9)") as starter:
         try:
             output, _ = starter.communicate(timeout=TIMEOUT)
         finally:
@@ -270,6 +291,22 @@ def test_an_interrupt_from_outside_ends_workers_and_starter(script, tmp_path):
             pids = [int(pid) for pid in starter.stdout.readline().split()]
             starter.send_signal(signal.SIGINT)
             starter.wait(TIMEOUT)
+        finally:
+            starter.kill()
+    assert_gone(pids)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no process groups elsewhere")
+def test_an_interrupt_of_the_starters_group_reaches_the_starter_alone(script, tmp_path):
+    """Jupyter interrupts a cell this way; workers started by another cell go on."""
+    end = "try:\n    time.sleep(3600)\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\ntime.sleep(3600)"
+    with start_starter(tmp_path, script(ENDLESS), end, start_new_session=True) as starter:
+        try:
+            pids = [int(pid) for pid in starter.stdout.readline().split()]
+            os.killpg(starter.pid, signal.SIGINT)
+            assert starter.stdout.readline() == "interrupted\n"
+            time.sleep(0.2)
+            assert len(pids) == 2 and all(alive(pid) for pid in pids)
         finally:
             starter.kill()
     assert_gone(pids)
