@@ -1,0 +1,31 @@
+"""What the losses and metrics of this package demand of their arguments."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def same_shape(y_true, y_pred):
+    """Both as tensors of the prediction's floating dtype; ValueError if their shapes differ.
+
+    Keras would broadcast (batch,) against (batch, 1) to (batch, batch), a mistake that only shows as a bad result.
+    """
+    y_pred = ops.convert_to_tensor(y_pred)
+    if not keras.backend.is_float_dtype(y_pred.dtype):
+        y_pred = ops.cast(y_pred, keras.config.floatx())
+    y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
+    a, b = tuple(y_true.shape), tuple(y_pred.shape)
+    if len(a) != len(b) or any(m != n for m, n in zip(a, b, strict=True) if m is not None and n is not None):
+        raise ValueError(f"y_true and y_pred must have the same shape, got {a} and {b}")
+    return y_true, y_pred
+
+
+def check_values(name, values, low, high, what):
+    """Raise ValueError if numbers that can be read lie outside [low, high]; in a graph there are none to read."""
+    try:
+        values = np.asarray(ops.convert_to_numpy(values), float)
+    except Exception:  # symbolic: each backend has an error of its own
+        return
+    if values.size and not (values.min() >= low and values.max() <= high):  # also refuses NaN
+        allowed = f"of at least {low}" if high == np.inf else f"from {low} to {high}"
+        raise ValueError(f"{name} must hold {what} {allowed}, got values from {values.min()} to {values.max()}")
