@@ -242,6 +242,382 @@ def check_f1_averages(f1_averages):
 
 
 @exercise
+def check_softmax_jacobian(softmax_jacobian):
+    """Day 8, exercise 1: ``softmax_jacobian(z)`` of a vector of logits, in closed form."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for z in ([2.0, 1.0, 0.0], rng.normal(size=5), [1000.0, 999.0, -3000.0, 0.0]):
+        z = np.asarray(z, "float64")
+        got = np.asarray(softmax_jacobian(tf.constant(z)))
+        p = np.exp(z - z.max())
+        p /= p.sum()
+        assert got.shape == (z.size, z.size), f"{z.size} logits should give ({z.size}, {z.size}), got {got.shape}."
+        assert np.isfinite(got).all(), (
+            f"For logits as large as {abs(z).max():.4g}: got inf or nan. Subtract the maximum first."
+        )
+        assert not np.allclose(got, np.diag(p * (1 - p))), (
+            "Only the diagonal: each probability falls when another logit rises, by p_k p_j."
+        )
+        assert not np.allclose(got, np.diag(p) + np.outer(p, p)), (
+            "A sign is wrong off the diagonal: columns should sum to 0."
+        )
+        assert not np.allclose(got, np.outer(p, p) - np.diag(p)), "The sign is wrong: p_k rises with its own logit."
+        assert np.allclose(got, np.diag(p) - np.outer(p, p), rtol=1e-6, atol=1e-9), (
+            f"For z = {z.round(2).tolist()}: expected {(np.diag(p) - np.outer(p, p)).round(4).tolist()}, "
+            f"got {got.round(4).tolist()}."
+        )
+
+
+@exercise
+def check_leaky_std(leaky_std):
+    """Day 8, exercise 2: ``leaky_std(fan_in, fan_out, alpha)``, with which a leaky ReLU keeps the signal's size."""
+    for fan_in, fan_out, alpha in ((200, 50, 0.0), (64, 64, 1.0), (100, 400, 0.2), (30, 10, 0.5)):
+        got = float(leaky_std(fan_in, fan_out, alpha))
+        right = (2 / ((1 + alpha**2) * fan_in)) ** 0.5
+        case = f"fan_in {fan_in}, fan_out {fan_out}, alpha {alpha}"
+        assert not np.isclose(got, right**2), f"{case}: {got:.4g} is the variance. Its square root is asked for."
+        assert fan_in == fan_out or not np.isclose(got, right * (fan_in / fan_out) ** 0.5), (
+            f"{case}: you used fan_out. A sum z has one term for each input."
+        )
+        assert fan_in == fan_out or not np.isclose(got, (2 / (fan_in + fan_out)) ** 0.5), (
+            f"{case}: this is Xavier's, which is right for no activation with a kink."
+        )
+        assert alpha == 0 or not np.isclose(got, (2 / fan_in) ** 0.5), (
+            f"{case}: this is He's, for alpha = 0. What does the negative half add?"
+        )
+        assert alpha in (0, 1) or not np.isclose(got, (2 / ((1 + alpha) * fan_in)) ** 0.5), (
+            f"{case}: it is the mean square that is kept, so alpha comes squared."
+        )
+        assert np.isclose(got, right, rtol=1e-6), f"{case}: got {got:.6g}, expected {right:.6g}."
+
+
+@exercise
+def check_dead_share(dead_share):
+    """Day 8, exercise 3: ``dead_share(outputs)`` of a ReLU layer, units along the last axis."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for shape, n_dead in (((50, 8), 2), ((50, 8), 0), ((6, 3, 4, 5), 5), ((3, 4, 10), 3)):
+        outputs = np.maximum(rng.normal(size=shape), 0)
+        outputs[0] = np.where(rng.random(shape[1:]) < 0.5, 0, outputs[0])  # off for one example is not dead
+        outputs[..., :n_dead] = 0
+        if n_dead < shape[-1]:
+            outputs[1:, ..., n_dead] = 0
+            outputs[0, ..., n_dead] = 0
+            outputs.reshape(-1, shape[-1])[0, n_dead] = 1e-12  # on once, and hardly
+        right = n_dead / shape[-1]
+        got = np.asarray(dead_share(tf.constant(outputs)))
+        case = f"Outputs of shape {shape}, of whose units {n_dead} are dead"
+        assert got.shape == (), f"{case}: return one number, got shape {got.shape}."
+        if np.isclose(got, right):
+            continue
+        examples = tuple(range(len(shape) - 1))
+        assert not np.isclose(got, np.mean(outputs == 0)), (
+            f"{case}: {got:.2f} is the fraction of values that are 0. A healthy unit is off for about half of the examples."
+        )
+        assert not np.isclose(got, np.mean(np.all(outputs == 0, axis=0))), (
+            f"{case}: you counted each of the {np.prod(shape[1:])} entries of an example as a unit. "
+            "A unit is one entry of the last axis."
+        )
+        assert not np.isclose(got, np.mean(np.any(outputs == 0, axis=examples))), (
+            f"{case}: you counted the units that are 0 for some example. Dead is 0 for every one."
+        )
+        assert not np.isclose(got, n_dead), f"{case}: {got:g} is their number; return the fraction."
+        assert not np.isclose(got, (n_dead + 1) / shape[-1]), (
+            f"{case}: one unit is on for a single example, with 1e-12. That is little, and not dead: compare with 0."
+        )
+        raise AssertionError(f"{case}: expected {right:.4g}, got {got:.4g}.")
+
+
+@exercise
+def check_first_not_finite(first_not_finite):
+    """Day 8, exercise 4: ``first_not_finite(layers, x)``: an index, -1 for the input, or None."""
+    import tensorflow as tf
+
+    def run(layers, x):
+        called = []
+
+        def noted(i, layer):
+            def call(x):
+                called.append(i)
+                return layer(x)
+
+            return call
+
+        answer = first_not_finite([noted(i, layer) for i, layer in enumerate(layers)], tf.constant(x))
+        return (answer if answer is None else int(answer)), called
+
+    square, half = tf.square, lambda x: x / 2
+    cases = {
+        "All is finite": ([half, square], [1.0, 2.0], None),
+        "The second layer overflows to inf, the third makes it NaN": (
+            [half, square, lambda x: x - x, half],
+            [1e30, 1.0],
+            1,
+        ),
+        "The first layer overflows, and a sigmoid makes it finite again": ([square, tf.sigmoid], [1e30, 1.0], 0),
+        "One entry of many is NaN": ([half, tf.math.log], [-1.0, 1.0, 2.0], 1),
+        "The input holds NaN": ([half, half], [1.0, np.nan], -1),
+        "The input holds inf": ([half, half], [np.inf, 1.0], -1),
+        "The last layer": ([half, half, square], [1e30, 1.0], 2),
+        "No layers": ([], [1.0], None),
+    }
+    for case, (layers, x, right) in cases.items():
+        got, called = run(layers, np.asarray(x, "float32"))
+        assert not (right == -1 and got == 0), f"{case}: got 0. Look at x before the first layer, and return -1."
+        if got != right and right is not None and "overflows" in case:
+            raise AssertionError(f"{case}: expected {right}, got {got}. inf is not finite either: is_nan misses it.")
+        assert got == right, f"{case}: expected {right}, got {got}."
+        assert right is None or max(called, default=-1) <= right, (
+            f"{case}: you called layer {max(called)} after the first bad one."
+        )
+
+
+@exercise
+def check_class_scores(class_scores):
+    """Day 11, exercise 1: ``class_scores(x, kernel, bias)``: a 1 x 1 convolution, then the mean over all places."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for shape, n_classes in (((4, 4, 4, 4), 4), ((2, 5, 3, 4), 6), ((5, 1, 2, 1), 3)):
+        x, kernel, bias = (rng.normal(size=s) for s in (shape, (1, 1, shape[3], n_classes), (n_classes,)))
+        got = np.asarray(class_scores(tf.constant(x), tf.constant(kernel), tf.constant(bias)))
+        right = (x @ kernel[0, 0]).mean(axis=(1, 2)) + bias
+        case = f"x of shape {shape}, {n_classes} classes"
+        assert got.shape == right.shape, (
+            f"{case}: expected {right.shape}, one score for each picture and class, got {got.shape}. "
+            "Average over height and width, axes 1 and 2; the batch stays, and so do the classes."
+        )
+        assert not np.allclose(got, right - bias), f"{case}: the bias is missing."
+        places = shape[1] * shape[2]
+        assert places == 1 or not (np.allclose(got, (right - bias) * places + bias) or np.allclose(got, right * places)), (
+            f"{case}: that is the sum over all {places} places, not the mean."
+        )
+        if shape[3] == n_classes:
+            assert not np.allclose(got, (x @ kernel[0, 0].T).mean(axis=(1, 2)) + bias), (
+                f"{case}: the kernel is transposed. It has the shape (1, 1, channels, classes)."
+            )
+        wrong_axes = {axes: (x @ kernel[0, 0] + bias).mean(axis=axes) for axes in ((0, 1), (0, 2), (1, 3), (2, 3))}
+        for axes, value in wrong_axes.items():
+            assert value.shape != got.shape or not np.allclose(got, value), (
+                f"{case}: you averaged over the axes {axes}. Height and width are axes 1 and 2."
+            )
+        assert np.allclose(got, right, rtol=1e-6, atol=1e-9), f"{case}: the shape is right, the values are not."
+
+
+@exercise
+def check_depthwise(depthwise):
+    """Day 11, exercise 2: ``depthwise(x, kernel)``: a kernel for each channel, "same" padding, an odd kernel size."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for shape, k in (((2, 6, 5, 3), 3), ((1, 7, 8, 1), 5), ((2, 4, 4, 2), 1)):
+        x, kernel = rng.normal(size=shape), rng.normal(size=(k, k, shape[3]))
+
+        def reference(kernel, x=x, k=k, shape=shape, before=None):
+            before = k // 2 if before is None else before
+            margins = (before, k - 1 - before)
+            padded = np.pad(x, [(0, 0), margins, margins, (0, 0)])
+            shifts = ((p, q) for p in range(k) for q in range(k))
+            return sum(padded[:, p : p + shape[1], q : q + shape[2]] * kernel[p, q] for p, q in shifts)
+
+        right = reference(kernel)
+        got = np.asarray(depthwise(tf.constant(x), tf.constant(kernel)))
+        case = f"x of shape {shape}, kernel {k} x {k}"
+        assert got.shape == right.shape, (
+            f"{case}: expected the shape of x, got {got.shape}. Pad {k // 2} zeros on each side; "
+            "and each channel stays by itself, so there are as many as before."
+        )
+        if k > 1:
+            assert not np.allclose(got, reference(kernel[::-1, ::-1])), (
+                f"{case}: you flipped the kernel. That is the mathematicians' convolution, not the layer's."
+            )
+            assert not np.allclose(got, reference(kernel.transpose(1, 0, 2))), f"{case}: rows and columns are swapped."
+            for before in {*range(k)} - {k // 2}:
+                assert not np.allclose(got, reference(kernel, before=before)), (
+                    f"{case}: shifted by {abs(before - k // 2)}. You pad {before} before and {k - 1 - before} after; "
+                    f"it is {k // 2} on each side."
+                )
+        if shape[3] > 1:
+            everywhere = np.broadcast_to(right.sum(axis=3, keepdims=True), shape)
+            assert not np.allclose(got, everywhere), f"{case}: you summed over the channels. Each stays by itself."
+        assert np.allclose(got, right, rtol=1e-6, atol=1e-9), f"{case}: the shape is right, the values are not."
+
+
+@exercise
+def check_max_pool_backward(max_pool_backward):
+    """Day 11, exercise 3: ``max_pool_backward(x, dy)`` for windows of 2 x 2 with stride 2; ties go to the first."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    distinct = rng.permutation(2 * 4 * 6 * 3).reshape(2, 4, 6, 3).astype(float)
+    cases = {
+        "All numbers differ": distinct,
+        "All numbers are negative": distinct - 1000,
+        "Ties": np.maximum(rng.integers(-3, 3, size=(2, 4, 6, 3)), 0).astype(float),
+    }
+    for case, x in cases.items():
+        dy = rng.normal(size=(2, 2, 3, 3))
+        blocks = x.reshape(2, 2, 2, 3, 2, 3).transpose(0, 1, 3, 5, 2, 4).reshape(2, 2, 3, 3, 4)  # the window last
+
+        def spread(weights, dy=dy):
+            parts = (weights * dy[..., None]).reshape(2, 2, 3, 3, 2, 2).transpose(0, 1, 4, 2, 5, 3)
+            return parts.reshape(2, 4, 6, 3)
+
+        ties = blocks == blocks.max(axis=-1, keepdims=True)
+        first = np.eye(4)[ties.argmax(axis=-1)]
+        last = np.eye(4)[3 - ties[..., ::-1].argmax(axis=-1)]
+        right = spread(first)
+        got = np.asarray(max_pool_backward(tf.constant(x), tf.constant(dy)))
+        assert got.shape == x.shape, f"{case}: the gradient has the shape of x, {x.shape}; got {got.shape}."
+        assert not np.allclose(got, spread(np.full(4, 0.25))), (
+            f"{case}: that is average-pooling's gradient. Only the largest of a window moves the output."
+        )
+        assert not np.allclose(got, spread(np.ones(4))), f"{case}: only the largest of a window gets the gradient."
+        assert not np.allclose(got, first.reshape(2, 2, 3, 3, 2, 2).transpose(0, 1, 4, 2, 5, 3).reshape(x.shape)), (
+            f"{case}: you marked the winners. Multiply by dy, each window by its own."
+        )
+        if case == "Ties":
+            assert not np.allclose(got, spread(ties)), "Ties: each of several equal ones got all of dy: it counts twice."
+            assert not np.allclose(got, spread(ties / ties.sum(axis=-1, keepdims=True))), (
+                "Ties: you split the gradient. Here, as in TensorFlow, the first gets all."
+            )
+            assert not np.allclose(got, spread(last)), "Ties: the first of a window, row by row, not the last."
+        assert np.allclose(got, right, rtol=1e-6, atol=1e-9), f"{case}: the shape is right, the values are not."
+
+
+@exercise
+def check_causal_attention(causal_attention):
+    """Day 12, exercise 1: ``causal_attention(query, key, value)``, the queries being the last of the tokens."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for queries, keys in ((4, 4), (1, 5), (3, 7)):
+        query, key, value = (
+            torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+            for shape in ((queries, 6), (keys, 6), (keys, 3))
+        )
+
+        def attend(offset=0, dim=-1, scale=6**-0.5, q=query, k=key, v=value):
+            allowed = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool).tril(k.shape[1] - q.shape[1] + offset)
+            scores = (q @ k.transpose(1, 2) * scale).masked_fill(~allowed, float("-inf"))
+            return torch.softmax(scores, dim=dim).nan_to_num() @ v
+
+        right = attend()
+        got = causal_attention(query.clone(), key.clone(), value.clone())
+        case = f"{queries} queries, {keys} keys"
+        assert tuple(got.shape) == tuple(right.shape), (
+            f"{case}: expected the shape {tuple(right.shape)}, got {tuple(got.shape)}."
+        )
+        assert not torch.allclose(got, attend(keys)) or keys == 1 or queries == 1, f"{case}: the future is not hidden."
+        assert not torch.allclose(got, attend(1)) or queries == 1, (
+            f"{case}: the mask is off by one. A token may look at itself, and not at the one after it."
+        )
+        assert torch.isfinite(got).all(), (
+            f"{case}: got {'nan' if got.isnan().any() else 'inf'}. The first token may look at itself: a row with nothing "
+            "to look at has no softmax."
+        )
+        assert not torch.allclose(got, attend(-1)), f"{case}: the mask is off by one. A token may look at itself too."
+        assert not torch.allclose(got, attend(scale=1.0)), f"{case}: divide the scores by sqrt(d); d is {query.shape[-1]}."
+        assert not torch.allclose(got, attend(dim=1)), (
+            f"{case}: the softmax goes over the wrong axis. Each query shares a weight of 1 among the keys, the last axis."
+        )
+        full = torch.softmax(query @ key.transpose(1, 2) * 6**-0.5, dim=-1)
+        assert not torch.allclose(got, full.tril(keys - queries) @ value) or queries == 1, (
+            f"{case}: masked after the softmax, so that the weights of a row no longer sum to 1."
+        )
+        assert keys == queries or not torch.allclose(got, attend(queries - keys)), (
+            f"{case}: the queries are the last {queries} of the {keys} tokens: shift the diagonal."
+        )
+        assert torch.allclose(got, right), f"{case}: wrong values."
+
+
+@exercise
+def check_t5_example(t5_example):
+    """Day 12, exercise 2: ``t5_example(tokens, spans, sentinels)``, source and target of T5's span corruption."""
+    sentinels = [100, 101, 102, 103]
+    for tokens, spans, source, target in (
+        ([1, 2, 3, 4, 5], [(2, 4)], [1, 2, 100, 5], [100, 3, 4, 101]),
+        ([1, 2, 3, 4, 5, 6], [(0, 2), (4, 5)], [100, 3, 4, 101, 6], [100, 1, 2, 101, 5, 102]),
+        ([7, 7, 7], [(1, 2), (2, 3)], [7, 100, 101], [100, 7, 101, 7, 102]),
+        ([1, 2], [], [1, 2], [100]),
+    ):
+        case = f"tokens {tokens}, spans {spans}, sentinels {sentinels}"
+        answer = t5_example(list(tokens), list(spans), list(sentinels))
+        assert isinstance(answer, (tuple, list)) and len(answer) == 2, "Return two lists, source and target."
+        got_source, got_target = (list(part) for part in answer)
+        assert got_source != target or got_target != source, f"{case}: source and target are swapped."
+        assert got_target != tokens, f"{case}: the target is the whole text. That is BART's; T5 asks for the spans alone."
+        assert got_target != target[:-1], (
+            f"{case}: the target {got_target} does not end. One more sentinel says that the last span is complete."
+        )
+        after = [token for start, end in spans for token in (*tokens[start:end], sentinels[spans.index((start, end))])]
+        assert not spans or got_target[: len(after)] != after, f"{case}: a sentinel comes before its span, not behind it."
+        used = [token for token in got_source if token in sentinels]
+        assert used == sentinels[: len(spans)], (
+            f"{case}: the source holds the sentinels {used}. Each span its own, the first of the list for the first span."
+        )
+        assert got_source == source, f"{case}: expected the source {source}, got {got_source}."
+        assert got_target == target, f"{case}: expected the target {target}, got {got_target}."
+
+
+@exercise
+def check_nucleus(nucleus):
+    """Day 12, exercise 3: ``nucleus(probabilities, p)``, top-p: the fewest likeliest tokens that sum to p or more."""
+    import torch
+
+    for probabilities, p, expected, hint in (
+        ([0.5, 0.25, 0.125, 0.125], 0.7, [2 / 3, 1 / 3, 0, 0], "the token that reaches p belongs to it"),
+        ([0.125, 0.5, 0.125, 0.25], 0.7, [0, 2 / 3, 0, 1 / 3], "put each token back in its place"),
+        ([0.125, 0.5, 0.125, 0.25], 0.1, [0, 1, 0, 0], "at least one token stays"),
+        ([0.5, 0.25, 0.25], 0.5, [1, 0, 0], "the first alone reaches p exactly, and the fewest are asked for"),
+        ([0.25, 0.5, 0.25], 1.0, [0.25, 0.5, 0.25], "p = 1 keeps all"),
+    ):
+        given = torch.tensor(probabilities, dtype=torch.float64)
+        got = nucleus(given.clone(), p)
+        case = f"probabilities {probabilities}, p = {p}"
+        assert tuple(got.shape) == tuple(given.shape), f"{case}: expected the shape {tuple(given.shape)}, got {got.shape}."
+        assert not got.isnan().any(), f"{case}: got nan: {hint}."
+        assert torch.isclose(got.sum(), torch.ones((), dtype=got.dtype)), (
+            f"{case}: the result sums to {got.sum():.4f}. What stays shares 1."
+        )
+        assert torch.allclose(got.double(), torch.tensor(expected, dtype=torch.float64)), (
+            f"{case}: expected {[round(x, 4) for x in expected]}, got {[round(x, 4) for x in got.tolist()]}: {hint}."
+        )
+
+
+@exercise
+def check_perplexity(perplexity):
+    """Day 12, exercise 4: ``perplexity(logits, targets)``, exp of the mean over the tokens that are asked for."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(2, 5, 7, generator=generator, dtype=torch.float64)
+    targets = torch.tensor([[1, 2, 3, 4, 5], [6, 0, -100, -100, -100]])
+    log_p = torch.log_softmax(logits, dim=-1).gather(-1, targets.clamp(min=0)[..., None])[..., 0]
+    asked = targets != -100
+    nats = -(log_p * asked)
+    got = torch.as_tensor(perplexity(logits.clone(), targets.clone())).double()
+    assert got.dim() == 0, f"Return one number for the batch, got the shape {tuple(got.shape)}."
+    right = (nats.sum() / asked.sum()).exp()
+    by_sentence = nats.sum(dim=1) / asked.sum(dim=1)
+    for wrong, hint in (
+        ((-log_p.mean()).exp(), "targets of -100 are counted as tokens"),
+        ((nats.sum() / targets.numel()).exp(), "you divide by all places, also those where nothing is asked"),
+        (
+            by_sentence.exp().mean(),
+            "that is the mean of the sentences' perplexities. First one mean, over tokens, then exp",
+        ),
+        (by_sentence.mean().exp(), "that is a mean over sentences. A long sentence has more tokens, and they count alike"),
+        (right.log(), "that is the mean cross-entropy. Perplexity is its exponential"),
+        (2 ** right.log(), "the cross-entropy is in nats, so it goes with exp, not with 2 to its power"),
+    ):
+        assert not torch.isclose(got, wrong), f"Got {got:.4f}, expected {right:.4f}: {hint}."
+    assert torch.isclose(got, right), f"Expected {right:.4f}, got {got:.4f}."
+
+
+@exercise
 def check_final_states(final_states):
     """Day 14, exercise 1: ``final_states(output, lengths)`` of a padded batch."""
     import torch
