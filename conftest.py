@@ -1,7 +1,8 @@
 """One environment for every test and every kernel a test starts, so that the saved outputs are the same everywhere.
 
-Options of ours: ``--threads N`` (default 1) and ``--gpu`` (notebooks may use one; for tests/test_notebooks.py only, because
-the saved outputs that nbval compares were made on a CPU).
+Options of ours: ``--threads N`` (default 1), ``--gpu`` (notebooks may use one; for tests/test_notebooks.py only, because
+the saved outputs that nbval compares were made on a CPU), ``--cold-kernels`` (see tests/warm_kernels.py) and
+``--changed-since REF`` (see tests/changes.py).
 """
 
 import contextlib
@@ -9,7 +10,9 @@ import os
 
 import nbformat
 import pytest
+from changes import changed_since, is_affected
 from notebook_environment import BUILD, notebook_environment, use_unix_sockets
+from warm_kernels import WarmKernels, needs_fresh_imports
 from xdist.scheduler import LoadScopeScheduling
 
 # PyTorch's GPU build brings Triton, which loaded after TensorFlow ends the process (tensorflow issue 124205).
@@ -21,6 +24,8 @@ def pytest_addoption(parser):
     group = parser.getgroup("daybook")
     group.addoption("--threads", type=int, default=1, help="threads of each process (default: 1)")
     group.addoption("--gpu", action="store_true", help="let the notebooks see a GPU; with tests/test_notebooks.py")
+    group.addoption("--changed-since", metavar="REF", help="only what a change since this git revision can have affected")
+    group.addoption("--cold-kernels", action="store_true", help="start each kernel as a new process, as a reader does")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,7 +34,49 @@ def pytest_configure(config):
     if threads < 1:
         raise pytest.UsageError(f"--threads must be at least 1, got {threads}")
     os.environ.update(notebook_environment(threads, gpu=gpu))
+    if ref := config.getoption("--changed-since"):
+        try:
+            changed = changed_since(ref)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.pluginmanager.register(OnlyAffected(changed), "only-affected")
     config.add_cleanup(use_unix_sockets())
+    if not (gpu or config.getoption("--cold-kernels")):
+        config.pluginmanager.register(NotebookKernels(), "notebook-kernels")
+
+
+class OnlyAffected:
+    """Leaves out notebooks and test files that `changed` paths cannot have affected."""
+
+    def __init__(self, changed):
+        self.changed = changed
+
+    def pytest_ignore_collect(self, collection_path):
+        if collection_path.suffix in (".py", ".ipynb") and not is_affected(collection_path, self.changed):
+            return True
+
+    def pytest_collection_modifyitems(self, config, items):
+        """Also the tests that take a notebook as their parameter."""
+        paths = {item: getattr(item, "callspec", None) and item.callspec.params.get("path") for item in items}
+        unaffected = [item for item, path in paths.items() if path and not is_affected(path, self.changed)]
+        config.hook.pytest_deselected(items=unaffected)
+        items[:] = [item for item in items if item not in unaffected]
+
+
+class NotebookKernels:
+    """Starts kernels by a fork, unless the notebook cannot be run in one."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self):
+        with WarmKernels() as self.kernels:
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        notebook = item.path if item.path.suffix == ".ipynb" else parameters.get("path")
+        self.kernels.cold = notebook is not None and needs_fresh_imports(notebook)
+        return (yield)
 
 
 class NotebookScheduling(LoadScopeScheduling):
@@ -37,7 +84,7 @@ class NotebookScheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
-        return file if file.endswith((".ipynb", "test_test_system.py")) or "benchmarks" in file else nodeid
+        return file if file.endswith((".ipynb", "test_test_system.py", "test_site.py")) or "benchmarks" in file else nodeid
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -17,13 +17,21 @@ ROOT = Path(__file__).parents[1]
 
 def run_pytest(project, *arguments):
     """Run pytest in `project` and return its exit code, its output and the set of failed tests."""
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rf", *arguments]
+    options = ["-n", "0", "-q", "-rf", "--cold-kernels"]  # the template imports nothing heavy
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True)
     return result.returncode, result.stdout, set(re.findall(r"^FAILED (.+?)(?: - .*)?$", result.stdout, re.MULTILINE))
 
 
 def copy_project(folder, *names):
-    for name in ("conftest.py", "pyproject.toml", "tests/notebook_environment.py", "tests/test_notebooks.py", *names):
+    for name in (
+        "conftest.py",
+        "pyproject.toml",
+        "tests/notebook_environment.py",
+        "tests/warm_kernels.py",
+        "tests/test_notebooks.py",
+        *names,
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     return folder
