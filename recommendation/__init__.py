@@ -1,1 +1,1 @@
-"""Recommender systems, day 13: ratings data, metrics, models. Its modules come with that day."""
+"""Recommender systems, day 13: ``datasets`` (MovieLens, splits), ``metrics``, ``models``, and the day's ``exercises``."""
