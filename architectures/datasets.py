@@ -6,6 +6,7 @@ by SHA-256.
 """
 
 import difflib
+import functools
 import gettext
 import hashlib
 import importlib.util
@@ -358,12 +359,16 @@ def _sentences_of(code, folder, seed):
     return texts
 
 
+@functools.cache
+def _uroman():
+    from uroman import Uroman
+
+    return Uroman()  # takes 2 s to read its tables
+
+
 def _romanised(texts):
     """The same texts in Latin letters."""
-    from uroman import Uroman  # takes 2 s to read its tables
-
-    uroman = Uroman()
-    found = {}
+    uroman, found = _uroman(), {}
     for lowest, highest, text in texts.values():
         latin = uroman.romanize_string(text)
         found.setdefault(_letters(latin), (lowest, highest, latin))

@@ -37,7 +37,8 @@ def sphinx(source, out):
     """The command of CONTRIBUTING; returns its exit code and its warnings."""
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-c", "docs", ".", str(out)]
     result = subprocess.run(command, cwd=source, capture_output=True, text=True)
-    return result.returncode, "\n".join(line for line in result.stderr.splitlines() if "cudart_stub" not in line)
+    of_tensorflow = re.compile("cudart_stub|absl::InitializeLog")
+    return result.returncode, "\n".join(line for line in result.stderr.splitlines() if not of_tensorflow.search(line))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,10 @@ def page(browser, address):
     page, wrong = context.new_page(), []
     page.on("console", lambda message: message.type in ("error", "warning") and wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda request: wrong.append(f"{request.url}: {request.failure}"))
+    # Aborted is what was under way when a page led on to another, such as the home page.
+    page.on(
+        "requestfailed", lambda request: "ABORTED" in request.failure or wrong.append(f"{request.url}: {request.failure}")
+    )
     page.on("response", lambda response: response.status >= 400 and wrong.append(f"{response.url}: {response.status}"))
     page.on("request", lambda request: request.url.startswith((address, "data:")) or wrong.append(request.url))
     yield page

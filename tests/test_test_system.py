@@ -28,6 +28,7 @@ def copy_project(folder, *names):
         "conftest.py",
         "pyproject.toml",
         "tests/notebook_environment.py",
+        "tests/changes.py",
         "tests/warm_kernels.py",
         "tests/test_notebooks.py",
         *names,
