@@ -299,10 +299,14 @@ def test_an_interrupt_from_outside_ends_workers_and_starter(script, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="there are no process groups elsewhere")
 def test_an_interrupt_of_the_starters_group_reaches_the_starter_alone(script, tmp_path):
     """Jupyter interrupts a cell this way; workers started by another cell go on."""
-    end = "try:\n    time.sleep(3600)\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\ntime.sleep(3600)"
+    end = (  # says that it is inside `try`: an interrupt before that would end it
+        "try:\n    print('ready', flush=True)\n    time.sleep(3600)\n"
+        "except KeyboardInterrupt:\n    print('interrupted', flush=True)\ntime.sleep(3600)"
+    )
     with start_starter(tmp_path, script(ENDLESS), end, start_new_session=True) as starter:
         try:
             pids = [int(pid) for pid in starter.stdout.readline().split()]
+            assert starter.stdout.readline() == "ready\n"
             os.killpg(starter.pid, signal.SIGINT)
             assert starter.stdout.readline() == "interrupted\n"
             time.sleep(0.2)
