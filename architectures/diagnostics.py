@@ -161,14 +161,14 @@ def plot(report):
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, height), sharey=True, layout="constrained")
     for column, style in (("weights", "|"), ("gradient", "o")):
         values = report[column].where(report[column] > 0)
-        left.plot(values, rows, style, color="grey" if column == "weights" else "tab:blue", label=column)
+        left.plot(values, rows, style, color="grey" if column == "weights" else "C0", label=column)
     left.set(xlabel="Euclidean norm", title="Weights and their gradient")
     if (report[["weights", "gradient"]] > 0).any(axis=None):
         left.set_xscale("log")
     left.set_yticks(rows, [f"{name}  {', '.join(flags)}" for name, flags in report["flags"].items()])
     for label, flags in zip(left.get_yticklabels(), report["flags"], strict=True):
         label.set_color("tab:red" if flags else "black")
-    for shift, (column, color) in enumerate((("dead", "black"), ("saturated", "tab:orange"))):
+    for shift, (column, color) in enumerate((("dead", "black"), ("saturated", "C1"))):
         right.barh(rows - 0.18 + 0.36 * shift, report[column].fillna(0), 0.34, color=color, label=column)
     right.set(xlabel="fraction of units (dead), of values (saturated)", xlim=(0, 1), title="Outputs")
     left.invert_yaxis()

@@ -1,4 +1,4 @@
-"""Logistic regression in TensorFlow core: no Keras, no optimizer class, the gradient written down by hand.
+"""Logistic regression in TensorFlow core: no Keras, no optimiser class, the gradient written down by hand.
 
 Day 6 derives the multiclass model step by step, Day 7 the binary and the multilabel one.
 """

@@ -57,7 +57,7 @@ class SentenceClassifier(torch.nn.Module):
         Parameters
         ----------
         texts : list or tuple of str
-            One or more, of any length, also empty.
+            One or more, of any length, also empty. A text may also come as what `encode` makes of it.
 
         Returns
         -------
@@ -66,11 +66,11 @@ class SentenceClassifier(torch.nn.Module):
         final : Tensor
             (len(texts), features): the last layer's state at the end; both directions side by side.
         """
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, (str, torch.Tensor)) for text in texts):
             raise TypeError(f"texts must be a list of str, got {type(texts).__name__}")
         if not texts:
             raise ValueError("texts must hold at least one text")
-        indices = [self.encode(text) for text in texts]
+        indices = [self.encode(text) if isinstance(text, str) else text for text in texts]
         lengths = [len(sequence) for sequence in indices]
         padded = pad_sequence(indices).to(self.embedding.weight.device)  # (time, batch)
         packed = pack_padded_sequence(self.embedding(padded), lengths, enforce_sorted=False)
@@ -86,7 +86,8 @@ class SentenceClassifier(torch.nn.Module):
         """Class of every text, (len(texts),), int64, on the CPU."""
         check_int("batch_size", batch_size, 1)
         with torch.no_grad():
-            parts = [self(texts[i : i + batch_size]).argmax(dim=1) for i in range(0, len(texts), batch_size)]
+            starts = range(0, max(len(texts), 1), batch_size)  # with no text one, which read refuses
+            parts = [self(texts[i : i + batch_size]).argmax(dim=1) for i in starts]
         return torch.cat(parts).cpu()
 
     def predict_while_reading(self, text):
@@ -102,6 +103,9 @@ class SentenceClassifier(torch.nn.Module):
 
 def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_norm=1.0, seed=0, validation=None):
     """Train a SentenceClassifier by Adam on mini-batches, clipping the gradient's norm.
+
+    A batch takes as many steps as its longest text has characters. So the shuffled texts are sorted by length, ten batches
+    at a time, before they are cut into batches, and the batches shuffled again.
 
     Parameters
     ----------
@@ -144,6 +148,7 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
     y = _labels("y", texts, y, model)
     if validation is not None:
         y_validation = _labels("validation's y", validation[0], validation[1], model)
+        validation_encoded = [model.encode(text) for text in validation[0]]
 
     device = model.output.weight.device
     generator = torch.Generator().manual_seed(seed)
@@ -151,9 +156,10 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
     steps = epochs * -(-len(texts) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
     history = {"loss": [], "grad_norm": [], "accuracy": []}
+    encoded = [model.encode(text) for text in texts]
     for _ in range(epochs):
-        for batch in torch.randperm(len(texts), generator=generator).split(batch_size):
-            logits = model([texts[i] for i in batch])
+        for batch in _batches_of_similar_length(encoded, batch_size, generator):
+            logits = model([encoded[i] for i in batch])
             loss = torch.nn.functional.cross_entropy(logits, y[batch].to(device))
             optimizer.zero_grad()
             loss.backward()
@@ -163,9 +169,16 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
             history["loss"].append(loss.item())
             history["grad_norm"].append(norm.item())
         if validation is not None:
-            accuracy = (model.predict(validation[0]) == y_validation).double().mean()
+            accuracy = (model.predict(validation_encoded) == y_validation).double().mean()
             history["accuracy"].append(accuracy.item())
     return history
+
+
+def _batches_of_similar_length(sequences, batch_size, generator):
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    pools = torch.randperm(len(sequences), generator=generator).split(10 * batch_size)
+    batches = [batch for pool in pools for batch in pool[lengths[pool].argsort()].split(batch_size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
 
 
 def _labels(name, texts, y, model):

@@ -151,7 +151,7 @@ def check_weighted_mean(weighted_mean):
         try:
             got = float(weighted_mean(values, weights))
         except Exception as error:
-            assert "truth value" not in str(error) and "ambiguous" not in str(error), (
+            assert "truth value" not in str(error), (
                 "A vector is neither true nor false. Ask `if sample_weight is not None`, not `if sample_weight`."
             )
             raise

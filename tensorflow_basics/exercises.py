@@ -150,7 +150,7 @@ def check_make_counter(make_counter):
 
 @exercise
 def check_add_client(add_client):
-    """Day 3, federated averaging: ``add_client(average, n_seen, weights, n)``, the clients' mean with one client more."""
+    """Day 3, exercise 4: ``add_client(average, n_seen, weights, n)``, the clients' mean with one client more."""
     rng = np.random.default_rng(0)
     for n_seen, n in [(3, 1), (10, 30), (0, 5)]:
         average, weights = ([rng.normal(size=shape) for shape in [(3, 2), (2,)]] for _ in range(2))

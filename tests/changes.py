@@ -9,7 +9,9 @@ import subprocess
 from notebook_environment import ROOT
 
 PACKAGES = ["tensorflow_basics", "keras_advanced", "architectures", "recommendation"]
-FOR_ALL = re.compile(r"constraints\.txt|pyproject\.toml|conftest\.py|tests/(?!test_)\w+\.py|tests/test_notebooks\.py")
+FOR_ALL = re.compile(
+    r"constraints\.txt|pyproject\.toml|conftest\.py|notebooks/daybook\.mplstyle|tests/(?!test_)\w+\.py|tests/test_notebooks\.py"
+)
 
 
 def changed_since(ref):

@@ -2,6 +2,7 @@
 
 ``python tests/claim_map.py D2.4 'D11.*'`` also accepts these claims as they stand: it records the words of each and the
 assertion behind it in tests/claims.tsv. Until then the tests refuse a claim whose words or whose assertion has changed.
+D2 stands for what day 2 asserts in its other cells.
 """
 
 import ast
@@ -122,6 +123,14 @@ class Day:
                 code = next((cell.source for cell in self.cells[position:] if cell.cell_type == "code"), "")
                 yield Claim(*found.groups(), self, section, "\n".join(assertions(code)))
 
+    @property
+    def record(self):
+        """The line of tests/claims.tsv for the cells that assert something and follow no claim: how many, and a digest."""
+        claimed = {claim.assertions for claim in self.claims}
+        cells = ["\n".join(assertions(cell.source)) for cell in self.cells if cell.cell_type == "code"]
+        others = [cell for cell in cells if cell and cell not in claimed]
+        return f"D{self.number}", "other cells", str(len(others)), _digest("\n\n".join(others))
+
 
 def anchor(heading):
     """A heading's anchor as Jupyter makes it; docs/conf.py takes it too, so that links work in both."""
@@ -146,8 +155,8 @@ def _digest(text):
 
 
 def _in_order(claim_id):
-    day, number, letter = re.fullmatch(r"D(\d+)\.(\d+)([a-z]?)", claim_id).groups()
-    return int(day), int(number), letter
+    day, number, letter = re.fullmatch(r"D(\d+)(?:\.(\d+)([a-z]?))?", claim_id).groups()
+    return int(day), int(number or 0), letter
 
 
 def read_days(folder=NOTEBOOKS):
@@ -156,7 +165,7 @@ def read_days(folder=NOTEBOOKS):
 
 
 def read_record():
-    """{id: (id, kind of verdict, digest of the words, digest of the assertions)} of every claim of the log."""
+    """{id: (id, kind of verdict, digest of the words, digest of the assertions)} of every claim and day."""
     rows = [tuple(line.split("\t")) for line in RECORD.read_text(encoding="utf-8").splitlines()[1:]]
     return {row[0]: row for row in rows}
 
@@ -180,6 +189,12 @@ def differences(days, record):
             }[old[1:3] != new[1:3], old[3] != new[3]]
             yield f"{claim.id} in {where}: {changed} If so: python tests/claim_map.py {claim.id}"
         stand[claim.id] = where
+    for day in days:
+        day_id, *_ = row = day.record
+        stand[day_id] = day.path.name
+        if record.get(day_id) != row:
+            what = f"{day_id}: {day.path.name} asserts something else in cells that follow no claim"
+            yield f"{what}. If it should: python tests/claim_map.py {day_id}"
     for claim_id in record:
         if claim_id not in stand:
             yield f"{claim_id} stands in no notebook"
@@ -308,7 +323,7 @@ def pages(folder=NOTEBOOKS):
 
 def accept(patterns):
     """Record the claims whose ids match the patterns, as they stand now."""
-    record, stand = read_record(), {claim.id: claim for day in read_days() for claim in day.claims}
+    record, stand = read_record(), {item.record[0]: item for day in read_days() for item in (day, *day.claims)}
     for pattern in patterns:
         if not fnmatch.filter(stand, pattern):
             sys.exit(f"no notebook has a claim {pattern}")

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
         ("notebooks/day_16_gru.ipynb", "architectures/logistic_regression.py", False),
         ("notebooks/day_16_gru.ipynb", "tensorflow_basics/federated.py", False),
         ("notebooks/day_16_gru.ipynb", "constraints.txt", True),
+        ("notebooks/day_16_gru.ipynb", "notebooks/daybook.mplstyle", True),
         ("notebooks/day_16_gru.ipynb", "tests/notebook_environment.py", True),
         ("notebooks/day_16_gru.ipynb", "README.md", False),
         ("notebooks/day_16_gru.ipynb", "tests/test_readme.py", False),

@@ -102,7 +102,7 @@ def page(browser, address):
 
 
 def open_page(page, name):
-    page.goto(name, wait_until="networkidle")
+    page.goto(name)  # and all that it loads
     page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
 
 

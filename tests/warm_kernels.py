@@ -1,6 +1,6 @@
 """Kernels that start with the heavy libraries loaded: each is forked from one process that has imported them.
 
-A kernel and its imports of TensorFlow, PyTorch and scikit-learn cost about 8 s of CPU, and a test run starts some thirty
+A kernel and its imports of TensorFlow, PyTorch and others cost about 8 s of CPU, and a test run starts some thirty
 kernels. A fork costs a tenth of a second. Nothing has been computed before the fork and no thread has been started, so a
 forked kernel differs from a fresh one in what `sys.modules` holds, and in nothing else. Python's own server for forking
 (`multiprocessing`'s "forkserver") does the work. Linux only: elsewhere these libraries do not survive a fork.
@@ -17,7 +17,16 @@ from jupyter_client.launcher import launch_kernel
 from jupyter_client.provisioning import local_provisioner
 
 # Triton first, see conftest.py. Not ipykernel.kernelapp: it reads at its import whose child it is.
-PRELOADED = ["triton", "torch", "tensorflow", "sklearn.linear_model", "pandas", "ipykernel.ipkernel"]
+PRELOADED = [
+    "triton",
+    "torch._dynamo",
+    "tensorflow",
+    "sklearn.linear_model",
+    "pandas",
+    "sympy",
+    "networkx",
+    "ipykernel.ipkernel",
+]
 
 
 @functools.cache

@@ -336,6 +336,7 @@ X, KERNEL = np.zeros((2, 5, 6, 4), "float32"), np.zeros((3, 3, 4, 8), "float32")
         (lambda: conv2d(X, KERNEL, padding=None), TypeError, "padding must be an int, got None"),
         (lambda: conv2d(X[:, :2], KERNEL), ValueError, r"larger than the padded picture: kernel_size 3, height 2 with"),
         (lambda: conv2d(X, KERNEL, dilation_rate=3), ValueError, r"kernel_size 3 \(with dilation 7\), height 5"),
+        (lambda: conv2d(X[:, :4], KERNEL, dilation_rate=2), ValueError, r"kernel_size 3 \(with dilation 5\), height 4"),
         (lambda: max_pool2d(X, 7), ValueError, "larger than the padded picture"),
         (lambda: max_pool2d(X, 2, padding=2), ValueError, "padding must be less than pool_size 2"),
         (lambda: avg_pool2d(X, 0), ValueError, "pool_size must be at least 1, got 0"),

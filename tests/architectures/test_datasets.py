@@ -478,6 +478,16 @@ def test_sentences_refuse_bad_arguments(arguments, error, message):
         datasets.sentences(**arguments)
 
 
+def test_a_language_needs_50_texts_of_its_own():
+    def texts(language, n):
+        return {f"{language}{i}": (i / n, i / n, f"{language}{i}") for i in range(n)}
+
+    train, test = datasets._split([texts("a", 50), texts("b", 60)], ("a", "b"), 0.4, None)
+    assert [len(train), len(test)] == [30 + 36, 20 + 20] and test[0] == ("a0", 0) and test[-1] == ("b19", 1)
+    with pytest.raises(ValueError, match="'a' is too small: Django has 49"):
+        datasets._split([texts("a", 49), texts("b", 60)], ("a", "b"), 0.4, None)
+
+
 def test_sentences_say_what_to_do_about_a_missing_or_damaged_file(tmp_path, monkeypatch):
     folder = datasets._django_folder()
     for code in ("ne", "es"):

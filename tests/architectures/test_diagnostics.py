@@ -393,6 +393,18 @@ def test_a_module_without_submodules_is_the_only_layer():
     assert list(report.index) == ["line"] and report["gradient"].iloc[0] > 0
 
 
+def test_layers_called_inside_a_graph_are_seen():
+    class Graph(Chain):
+        @tf.function
+        def __call__(self, x):
+            return super().__call__(x)
+
+    x, _ = batch()
+    report = diagnose(Graph([Dense(4, "tanh", name="a"), Dense(1, name="b")]), x, x[:, :1], squares)
+    assert list(report.index) == ["a", "b"] and report[["std", "gradient"]].gt(0).all(axis=None)
+    assert not tf.config.functions_run_eagerly()
+
+
 def test_the_last_layer_may_be_saturated():
     class Sigmoids(Residual):
         def call(self, x):
@@ -536,11 +548,18 @@ def test_plot_shows_the_report():
     lines = {line.get_label(): line for line in left.get_lines()}
     np.testing.assert_allclose(lines["gradient"].get_xdata(), report["gradient"])
     np.testing.assert_allclose(lines["weights"].get_xdata(), report["weights"])
-    assert left.get_xscale() == "log" and left.yaxis_inverted()
+    assert left.get_xscale() == "log" and left.yaxis_inverted() and left.get_ylim() == right.get_ylim()
+    assert [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)] == [
+        ["weights", "gradient"],
+        ["dead", "saturated"],
+    ]
     texts = [(label.get_text(), label.get_color()) for label in left.get_yticklabels()]
     assert texts[0] == ("dense_0  vanishing", "tab:red") and texts[-1] == ("dense_10  ", "black")
-    bars = {container.get_label(): [bar.get_width() for bar in container] for container in right.containers}
-    np.testing.assert_allclose(bars["saturated"], report["saturated"].fillna(0))
+    bars = {container.get_label(): [bar.get_bbox() for bar in container] for container in right.containers}
+    np.testing.assert_allclose([bar.width for bar in bars["saturated"]], report["saturated"].fillna(0))
+    for row, (dead, saturated) in enumerate(zip(bars["dead"], bars["saturated"], strict=True)):  # side by side
+        assert row - 0.5 < dead.y0 < dead.y1 < row < saturated.y0 < saturated.y1 < row + 0.5
+    assert right.get_xlim() == (0, 1) and all(ax.get_title() and ax.get_xlabel() for ax in (left, right))
     plt.close(figure)
 
 

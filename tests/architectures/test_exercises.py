@@ -307,6 +307,10 @@ def backward_with_the_conveyor_into_o(d_h, d_c, *kept):
     return lstm_step_backward(d_h, d_c, *kept)[0] + torch.cat([torch.zeros_like(d_c)] * 3 + [d_c], -1), d_c * kept[1]
 
 
+def backward_by_one_way_at_a_time(d_h, d_c, *kept):
+    return lstm_step_backward(d_h, d_c * (not d_h.any()), *kept)
+
+
 def backward_along_the_conveyor_only(d_h, d_c, i, f, g, o, c, c_previous):
     return lstm_step_backward(d_h, d_c, i, f, g, o, c, c_previous)[0], d_c * f
 
@@ -327,6 +331,7 @@ def backward_along_the_conveyor_only(d_h, d_c, i, f, g, o, c, c_previous):
                 shows_the_old: "not the old one",
                 output_gate_first: "c is right and h is wrong",
                 coupled_step_without_bias: "c is wrong",
+                lambda *arguments: coupled_step(*arguments)[1]: "Return two states",
             },
         ),
         (
@@ -379,6 +384,7 @@ def backward_along_the_conveyor_only(d_h, d_c, i, f, g, o, c, c_previous):
                 backward_in_another_order: "of gate i is wrong",
                 backward_with_the_conveyor_into_o: "o has no part in it",
                 backward_along_the_conveyor_only: "With d_c = 0: d_c_previous",
+                backward_by_one_way_at_a_time: "With d_h and d_c: d_c_previous",
             },
         ),
     ],
@@ -612,7 +618,7 @@ def is_gru_step_never(step):
                 is_gru_step_without_biases: "biases that are not 0",
                 is_gru_step_of_one_sequence: "more sequences than one",
                 is_gru_step_roughly: "small tolerance",
-                is_gru_step_in_values: "passes no gradient",
+                is_gru_step_in_values: "a reset gate that passes no gradient",
                 is_gru_step_but_for_the_gradient_by_the_state: "by the state too",
                 is_gru_step_always: "reset gate before",
                 is_gru_step_never: "refuses a right step",

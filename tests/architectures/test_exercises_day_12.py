@@ -166,6 +166,7 @@ def one_for_each_token(logits, targets):
                 masked_after_the_softmax: "masked after the softmax",
                 queries_are_the_first: "the queries are the last",
                 divided_by_d: "wrong values",
+                lambda query, key, value: attend(query, key, value)[0]: "expected the shape",
             },
         ),
         (

@@ -37,6 +37,14 @@ def test_it_starts_exactly_at_the_base_and_equals_the_formula(bias):
     torch.testing.assert_close(layer.weight, linear.weight + update)
 
 
+def test_a_is_drawn_as_the_weight_of_a_linear_layer_and_b_is_zero():
+    base = torch.nn.Linear(50, 40)
+    torch.manual_seed(0)
+    layer = LoRALinear(base, rank=3)
+    torch.manual_seed(0)
+    assert torch.equal(layer.lora_A, torch.nn.Linear(50, 3).weight) and not layer.lora_B.any()
+
+
 def test_gradients_by_finite_differences_and_only_where_they_belong():
     torch.manual_seed(0)
     layer, x = LoRALinear(torch.nn.Linear(4, 3, dtype=torch.float64), rank=2), torch.randn(5, 4, dtype=torch.float64)

@@ -158,7 +158,14 @@ TEXT = torch.tensor([1, 2, 3, 4])
         (lambda: span_corruption(TEXT, [(1, 2)], [9, 9]), ValueError, "sentinels must differ"),
         (lambda: span_corruption(TEXT, [(1, 2)], [9, 2]), ValueError, r"sentinels must not occur in the text, \[2\] do"),
         (lambda: span_corruption(TEXT[None], [], SENTINELS), ValueError, "tokens must be one text"),
+        (
+            lambda: span_corruption(TEXT.float(), [], SENTINELS),
+            TypeError,
+            r"tokens must be a tensor of int64, got torch\.float32",
+        ),
+        (lambda: infilling(TEXT[:0], [], 9), ValueError, "tokens must hold at least one token"),
         (lambda: infilling(TEXT, [(1, 2)], 3), ValueError, "mask must not occur in the text, 3 does"),
+        (lambda: infilling(TEXT, [(1, 2)], -1), ValueError, "mask must be at least 0, got -1"),
         (lambda: infilling(TEXT, [(1, 2), (1, 3)], 9), ValueError, "spans must be in order"),
     ],
 )

@@ -423,6 +423,9 @@ def test_lstm_wants_a_pair_of_states(hx):
 def test_bad_arguments_are_refused_by_name(kind, arguments, error, message):
     with pytest.raises(error, match=message):
         KINDS[kind](**{"input_size": 3, "hidden_size": 4} | arguments)
+    if name := next((name for name in arguments if name.endswith("_size")), None):
+        with pytest.raises(error, match=message):
+            CELLS[kind](**{"input_size": 3, "hidden_size": 4, name: arguments[name]})
 
 
 def test_bad_arguments_of_one_kind():

@@ -1,5 +1,7 @@
 """SentenceClassifier and fit: reads any text, batches change nothing, equal layers give equal models, it learns."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,26 @@ def test_fit_learns_repeats_itself_and_reports_every_step():
     assert fit(classifier(RNN(8, 16)), texts[:70], y[:70], epochs=1)["accuracy"] == []
 
 
+def test_fit_equals_the_plain_loop_where_one_batch_holds_all():
+    texts, y = texts_by_their_first_letter(20)
+    torch.manual_seed(0)
+    model = classifier(GRU(4, 5).double()).double()
+    twin = copy.deepcopy(model)
+    history = fit(model, texts, y, epochs=6, batch_size=20, learning_rate=0.1, max_norm=0.2)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=6)
+    for step in range(6):
+        loss = torch.nn.functional.cross_entropy(twin(texts), torch.tensor(y))
+        twin.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.2)
+        optimizer.step()
+        schedule.step()
+        assert [history["loss"][step], history["grad_norm"][step]] == pytest.approx([loss.item(), norm.item()], rel=1e-9)
+    for ours, plain in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-9)
+
+
 def test_clipping_limits_the_step_and_not_the_reported_norm():
     texts, y = texts_by_their_first_letter(50)
     moved = []
@@ -114,8 +136,11 @@ def test_bad_texts_are_refused_by_name():
     for texts in ("abc", None, ["a", None]):
         with pytest.raises(TypeError, match="texts must be a list of str"):
             model(texts)
-    with pytest.raises(ValueError, match="texts must hold at least one text"):
-        model([])
+    for read in (model, model.predict):
+        with pytest.raises(ValueError, match="texts must hold at least one text"):
+            read([])
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        model.predict(["a"], batch_size=0)
 
 
 @pytest.mark.parametrize(

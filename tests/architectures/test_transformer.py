@@ -192,6 +192,13 @@ def test_a_stack_is_torchs_encoder_on_the_sum_of_the_embeddings():
     assert_equal([ours(tokens)[real]], [expected[real]])
 
 
+def test_embeddings_begin_with_a_variance_of_one_after_scaling():
+    torch.manual_seed(0)
+    model = Encoder(vocab_size=2000, context=500, d_model=16, num_layers=1)
+    for table in (model.embedding, model.position):
+        assert (table.weight * model.scale).std().item() == pytest.approx(1, rel=0.05)
+
+
 def test_float32_is_close_to_float64():
     torch.manual_seed(0)
     model = Decoder(30, 40, 32, 4)

@@ -21,7 +21,9 @@ def test_importing_the_package_loads_neither_keras_nor_tensorflow():
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (4, 100)])
 def test_the_distance_is_numpys(shape):
     a, b = np.random.default_rng(0).normal(size=(2, *shape))
-    got = EuclideanDistance(epsilon=1e-8, dtype="float64")([a, b])
+    layer = EuclideanDistance(epsilon=1e-8, dtype="float64")
+    got = layer([a, b])
+    assert got.shape == layer.compute_output_shape([shape, shape])
     np.testing.assert_allclose(got, np.linalg.norm(a - b, axis=1, keepdims=True), rtol=1e-12)
 
 

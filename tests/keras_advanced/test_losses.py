@@ -51,6 +51,13 @@ def test_focal_equals_keras_in_values_and_gradients(shape, gamma, from_logits):
         np.testing.assert_allclose(mine, other, rtol=1e-6, atol=1e-6)  # Keras clips, and adds an epsilon
 
 
+def test_focal_clips_probabilities_at_both_ends():
+    y_true, y_pred = tf.constant([[0.0], [1.0]], tf.float64), tf.constant([[1.0], [0.0]], tf.float64)
+    value, gradient = value_and_gradient(lambda a, b: losses.binary_focal(a, b, 2.0), y_true, y_pred)
+    np.testing.assert_allclose(value, -np.log(1e-7), rtol=1e-6)
+    assert not np.any(gradient)
+
+
 def test_focal_with_gamma_0_is_the_cross_entropy():
     y_true, y_pred = random_pair((20, 1), labels=True)
     theirs = tf.nn.sigmoid_cross_entropy_with_logits(y_true, y_pred)[:, 0]

@@ -24,6 +24,7 @@ register = keras.saving.register_keras_serializable(package="test_saving")
 
 
 # --- what is trained: functions without arguments that return a compiled model, its inputs and its targets --------------
+# Without XLA, which takes longer to compile than these models to train.
 
 
 def random(*shape):
@@ -37,13 +38,13 @@ def coins(*shape):
 def siamese():
     encoder = keras.Sequential([keras.Input((4, 3)), layers.Flatten(), layers.Dense(8, "tanh")])
     model = Siamese(encoder)
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     return model, list(random(2, 48, 4, 3)), coins(48, 1)
 
 
 def ensemble():
     model = Ensemble([keras.Sequential([layers.Dense(4, "relu"), layers.Dense(2)]), layers.Dense(2)])
-    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse", jit_compile=False)
     return model, random(48, 3), coins(48, 2)
 
 
@@ -54,7 +55,7 @@ def resize_and_distance():
         ResizeConv2D(3, 2, factor=2)(inputs),
     ]
     model = keras.Model(inputs, EuclideanDistance(epsilon=0.1)([layers.Flatten()(picture) for picture in enlarged]))
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", jit_compile=False)
     return model, random(48, 4, 5, 2), coins(48, 1)
 
 
@@ -62,7 +63,7 @@ def with_losses(activation, named_losses, metrics=None):
     """A layer with an output for each loss."""
     inputs = keras.Input((3,))
     model = keras.Model(inputs, {name: layers.Dense(2, activation, name=name)(inputs) for name in named_losses})
-    model.compile("adam", named_losses, metrics=metrics)
+    model.compile("adam", named_losses, metrics=metrics, jit_compile=False)
     return model, random(48, 3), {name: coins(48, 2) for name in named_losses}
 
 

@@ -330,6 +330,11 @@ def test_splits_refuse_what_leaves_a_part_empty(ratings):
         datasets.leave_one_out(ratings, latest="yes")
     with pytest.raises(TypeError, match="seed"):
         datasets.random_split(ratings, seed=1.5)
+    for split in (datasets.random_split, datasets.leave_one_out):
+        split(ratings[:50], seed=2**32 - 1)
+        for bad in (-1, 2**32):
+            with pytest.raises(ValueError, match="seed must be from 0 to 4294967295"):
+                split(ratings[:50], seed=bad)
 
 
 # --- the matrix ---------------------------------------------------------------------------------------------------------
@@ -350,6 +355,7 @@ BAD = [
     ({"rating": [np.inf, 3.0]}, {}, "got inf"),
     ({"rating": [3.0, 9.0]}, {"scale": (1, 8)}, "rating must be from 1 to 8, got 9.0"),
     ({"user": [0, 0], "item": [4, 4]}, {}, "user 0 rated item 4 more than once"),
+    ({"user": [0, 1, 1], "item": [2, 4, 4], "rating": [3.0, 4.0, 4.0]}, {}, "user 1 rated item 4 more than once"),
     ({"user": [0, -1]}, {}, "user -1 is unknown"),
     ({"item": [0, 7]}, {"shape": (2, 7)}, "item 7 is unknown: the numbers go from 0 to 6"),
     ({"user": [0, 2]}, {"shape": (2, 7)}, "user 2 is unknown"),

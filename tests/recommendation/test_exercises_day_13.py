@@ -139,6 +139,8 @@ EXERCISES = [
             last_rows: "leakage",
             at_random: "leakage",
             strictly_later: "one of the two parts is empty|only",
+            lambda time, test_size: time >= time.min(): "one of the two parts is empty",
+            lambda time, test_size: time > time.max(): "one of the two parts is empty",
             by_the_range_of_time: "are held out",
             lambda time, test_size: np.flatnonzero(is_future(time, test_size)): "return a mask",
         },

@@ -384,6 +384,9 @@ def test_bootstrap_draws_the_same_users_for_every_system_and_weighs_them():
     np.testing.assert_allclose(metrics.bootstrap_by_user(values), metrics.bootstrap_by_user(np.delete(values, 3, axis=1)))
     weights = np.array([3.0, 1.0])
     assert set(metrics.bootstrap_by_user([0.0, 1.0], weights).round(6)) == {0, 0.25, 1}
+    assert metrics.bootstrap_by_user([0.0, 1.0], n_resamples=1).shape == (1,)
+    with pytest.raises(ValueError, match="n_resamples must be at least 1"):
+        metrics.bootstrap_by_user([0.0, 1.0], n_resamples=0)
     for bad, message in ((np.full(3, np.nan), "empty"), (np.ones((2, 2, 2)), "last axis")):
         with pytest.raises(ValueError, match=message):
             metrics.bootstrap_by_user(bad)
