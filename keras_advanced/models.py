@@ -187,7 +187,6 @@ def draw(model, ax=None):
         arrow |= {"patchA": boxes[source], "patchB": boxes[target], "shrinkA": 1, "shrinkB": 1}
         ax.annotate("", places[target], places[source], arrowprops=arrow)
     ax.update_datalim(list(places.values()))
-    ax.autoscale_view()
     ax.margins(0.3 if len(places) > len(generations) else 0.1, 0.12)
     ax.set_axis_off()
     return ax

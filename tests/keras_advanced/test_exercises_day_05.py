@@ -50,7 +50,8 @@ def test_weighted_mean(capsys):
             lambda v, w=None: weighted_mean(v, w, total=len(v)): "sum of the weights",
             lambda v, w=None: v.mean(): "no effect",
             lambda v, w=None: v.mean() * np.mean(1.0 if w is None else w): "by sum of weights|sum of the weights",
-            divides_by_zero: "nan",
+            divides_by_zero: "Where the weights sum to 0 the mean is to be 0",
+            lambda v, w=None: weighted_mean(v, w, test=lambda w: np.ndim(w) > 0 or w): "The number 0 is a weight too",
         },
         capsys,
     )
@@ -111,6 +112,7 @@ def test_specificity(capsys):
             specificity("swapped"): "tn / \\(tn \\+ fp\\)",
             specificity("nan"): "0 / 0",
             lambda: object: "stopped with|subclass",
+            lambda: lambda *args: object(): "Return a subclass",
         },
         capsys,
     )
@@ -149,6 +151,7 @@ def test_expectile_loss(capsys):
             expectile_loss("swapped"): "swapped",
             expectile_loss("kwargs"): "is lost",
             lambda: object: "stopped with|subclass",
+            lambda: lambda *args: object(): "Return a subclass",
         },
         capsys,
     )

@@ -47,6 +47,14 @@ def test_the_training_flag_reaches_the_encoder():
     assert not np.allclose(model([x, 2 * x], training=True), model([x, 2 * x], training=True))
 
 
+def test_a_shape_alone_builds_every_part():
+    siamese, ensemble = Siamese(keras.layers.Dense(3)), Ensemble([keras.layers.Dense(3), keras.layers.Dense(3)])
+    siamese.build([(None, 4), (None, 4)])
+    ensemble.build((None, 4))
+    parts = [siamese.encoder, siamese.distance, siamese.head, *ensemble.members]
+    assert all(part.built for part in parts) and len(siamese.weights) == len(ensemble.weights) == 4
+
+
 @pytest.mark.parametrize("inputs", [np.ones((2, 4)), [np.ones((2, 4))], [np.ones((2, 4))] * 3])
 def test_it_needs_a_pair(inputs):
     with pytest.raises(ValueError, match=r"a pair \[left, right\]"):
@@ -128,7 +136,21 @@ def test_a_functional_model_has_an_arrow_for_every_tensor(ax):
     assert sorted(box.split("\n")[0] for box in boxes) == ["both", "encoder", "left", "mix", "right", "skip"]
     assert n_arrows == 2 + 2 + 1 + 2  # into encoder, both, mix, skip
     assert "mix\nDense (None, 6)" in boxes
+    bends = sorted(text.arrow_patch.get_connectionstyle().rad for text in ax.texts if not text.get_text())
+    assert bends == [-0.125, 0, 0, 0, 0, 0.125, 1]  # two side by side from encoder to both, one around mix
     place = {text.get_text().split("\n")[0]: text.xy for text in ax.texts if text.get_text()}
+    names = {xy: name for name, xy in place.items()}
+    arrows = [(names[text.xyann], names[text.xy]) for text in ax.texts if not text.get_text()]  # from, to
+    assert sorted(arrows) == [
+        ("both", "mix"),
+        ("both", "skip"),
+        *[("encoder", "both")] * 2,
+        ("left", "encoder"),
+        ("mix", "skip"),
+        ("right", "encoder"),
+    ]
+    (left_end, right_end), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert all(left_end < x < right_end and bottom < y < top for x, y in place.values())
     (x_left, y_left), (x_right, y_right) = place["left"], place["right"]
     assert x_left < x_right and y_left == y_right
     heights = [place[name][1] for name in ("left", "encoder", "both", "mix", "skip")]

@@ -156,6 +156,7 @@ EXERCISES = [
             ndcg_with_unsorted_best: "expected",
             dcg_alone: "expected",
             ndcg_with_exponential_gain: "expected",
+            lambda gains, best, k: ndcg(gains, best, k) if any(gains) else np.nan: "without a hit scores 0",
         },
     ),
     (
@@ -166,6 +167,8 @@ EXERCISES = [
             precision_of_all_tied: "the mean over all orders|More than k items",
             precision_of_the_sure: "in the list for sure",
             precision_over_all_tied: "probability p / m",
+            lambda scores, relevant, k: relevant.sum() / k: "More than k items were counted",
+            lambda scores, relevant, k: [expected_precision(scores, relevant, k)]: "expected one number",
             lambda scores, relevant, k: k * expected_precision(scores, relevant, k): "More than k|the mean over all",
         },
     ),
@@ -179,6 +182,7 @@ EXERCISES = [
             hit_rate_over_all_users: "has nothing to find",
             hit_rate_over_places: "average over users",
             hit_rate_of_anybody: "Row i belongs to user i",
+            lambda recommended, held_out: (recommended == held_out[:, None]).any(axis=1): "expected one number",
         },
     ),
 ]

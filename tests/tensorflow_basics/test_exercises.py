@@ -152,6 +152,13 @@ def counter_shared():
     return tf.function(lambda: counter_shared.calls.assign_add(1))
 
 
+def counter_set_back_by_the_next():
+    if not hasattr(counter_set_back_by_the_next, "calls"):
+        counter_set_back_by_the_next.calls = tf.Variable(0)
+    counter_set_back_by_the_next.calls.assign(0)
+    return tf.function(lambda: counter_set_back_by_the_next.calls.assign_add(1))
+
+
 def counter_that_makes_a_variable_each_call():
     return tf.function(lambda: tf.Variable(0).assign_add(1))
 
@@ -200,6 +207,7 @@ def counter_that_makes_a_variable_each_call():
                 counter_in_eager_mode: "eagerly",
                 counter_from_zero: r"expected \[1, 2, 3\]",
                 counter_shared: "variable of its own",
+                counter_set_back_by_the_next: "lost count",
                 counter_that_makes_a_variable_each_call: "stopped with ValueError",
             },
         ),
