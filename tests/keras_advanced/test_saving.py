@@ -59,30 +59,26 @@ def resize_and_distance():
     return model, random(48, 4, 5, 2), coins(48, 1)
 
 
-def with_losses(activation, named_losses, metrics=None):
-    """A layer with an output for each loss."""
-    inputs = keras.Input((3,))
-    model = keras.Model(inputs, {name: layers.Dense(2, activation, name=name)(inputs) for name in named_losses})
-    model.compile("adam", named_losses, metrics=metrics, jit_compile=False)
-    return model, random(48, 3), {name: coins(48, 2) for name in named_losses}
-
-
-def regression_losses():
-    return with_losses(None, {"huber": Huber(delta=0.3), "pinball": Pinball(quantile=0.9)})
-
-
-def classification_losses():
+def losses_and_metrics():
+    """A layer with an output for each loss, and metrics on the last."""
     wrapped = LossWrapper(register(losses.binary_focal), gamma=1.5, from_logits=True)
-    return with_losses(
-        "softplus", {"focal": BinaryFocal(3.0, from_logits=True), "contrastive": Contrastive(2.0), "wrapped": wrapped}
-    )
+    outputs = {
+        "huber": (None, Huber(delta=0.3)),
+        "pinball": (None, Pinball(quantile=0.9)),
+        "focal": ("softplus", BinaryFocal(3.0, from_logits=True)),
+        "contrastive": ("softplus", Contrastive(2.0)),
+        "wrapped": ("softplus", wrapped),
+        "answer": ("sigmoid", BinaryFocal()),
+    }
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, {name: layers.Dense(2, how, name=name)(inputs) for name, (how, _) in outputs.items()})
+    named_losses = {name: loss for name, (_, loss) in outputs.items()}
+    named_metrics = {"answer": [F1(0.4, 2, "micro"), MatthewsCorrelation(0.6, 2)]}
+    model.compile("adam", named_losses, metrics=named_metrics, jit_compile=False)
+    return model, random(48, 3), {name: coins(48, 2) for name in outputs}
 
 
-def metrics():
-    return with_losses("sigmoid", {"answer": BinaryFocal()}, {"answer": [F1(0.4, 2, "micro"), MatthewsCorrelation(0.6, 2)]})
-
-
-CASES = [siamese, ensemble, resize_and_distance, regression_losses, classification_losses, metrics]
+CASES = [siamese, ensemble, resize_and_distance, losses_and_metrics]
 
 
 # --- the two processes --------------------------------------------------------------------------------------------------
