@@ -185,7 +185,7 @@ def test_page(name, page, known_kinds):
 
 
 def test_the_home_page_is_found(page):
-    open_page(page, "")
+    page.goto("", wait_until="commit")  # it leads on at once
     page.wait_for_url("**/README.html")
 
 
