@@ -177,7 +177,7 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
 def _batches_of_similar_length(sequences, batch_size, generator):
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     pools = torch.randperm(len(sequences), generator=generator).split(10 * batch_size)
-    batches = [batch for pool in pools for batch in pool[lengths[pool].argsort()].split(batch_size)]
+    batches = [batch for pool in pools for batch in pool[lengths[pool].argsort(stable=True)].split(batch_size)]
     return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
 
 

@@ -9,7 +9,7 @@ import torch
 from architectures.gru import GRU
 from architectures.lstm import LSTM
 from architectures.rnn import RNN
-from architectures.sentence_classifier import SentenceClassifier, fit
+from architectures.sentence_classifier import SentenceClassifier, _batches_of_similar_length, fit
 
 
 def classifier(layer):
@@ -81,6 +81,13 @@ def test_fit_learns_repeats_itself_and_reports_every_step():
     assert all(torch.equal(a, b) for a, b in zip(runs[0][1].values(), runs[1][1].values(), strict=True))
     assert fit(classifier(GRU(8, 16)), texts[:500], y[:500], epochs=9, batch_size=50, seed=1)["loss"] != history["loss"]
     assert fit(classifier(RNN(8, 16)), texts[:70], y[:70], epochs=1)["accuracy"] == []
+
+
+def test_sentences_of_one_length_keep_the_order_they_were_drawn_in():
+    """Torch's plain sort orders equal lengths as the processor's instructions have it: two computers, two trainings."""
+    drawn = torch.randperm(200, generator=torch.Generator().manual_seed(3))
+    batches = _batches_of_similar_length([[0]] * 200, 50, torch.Generator().manual_seed(3))
+    assert sorted(batch.tolist() for batch in batches) == sorted(batch.tolist() for batch in drawn.split(50))
 
 
 def test_fit_equals_the_plain_loop_where_one_batch_holds_all():
