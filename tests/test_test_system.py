@@ -17,8 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 def run_pytest(project, *arguments):
     """Run pytest in `project` and return its exit code, its output and the set of failed tests."""
-    options = ["-n", "0", "-q", "-rf", "--cold-kernels"]  # the template imports nothing heavy
-    command = [sys.executable, "-m", "pytest", *options, *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rf", *arguments]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True)
     return result.returncode, result.stdout, set(re.findall(r"^FAILED (.+?)(?: - .*)?$", result.stdout, re.MULTILINE))
 
@@ -35,7 +34,22 @@ def copy_project(folder, *names):
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
+    kernels = folder / "tests" / "warm_kernels.py"
+    what_the_template_imports = 'PRELOADED = ["sklearn.utils", "matplotlib.pyplot", "ipykernel.ipkernel"]'
+    source, n = re.subn(r"^PRELOADED = \[.*?\]$", what_the_template_imports, kernels.read_text(), flags=re.M | re.S)
+    assert n == 1
+    kernels.write_text(source)
     return folder
+
+
+def write_notebook(path, *cells):
+    """Write a notebook of (source, text that is saved as its output or None) pairs."""
+    notebook = nbformat.v4.new_notebook()
+    for number, (source, text) in enumerate(cells, start=1):
+        outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)] if text else []
+        notebook.cells.append(nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=number))
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, path)
 
 
 def code_cell(notebook, text):
@@ -102,6 +116,9 @@ def wrong_solution(notebook):
     cell.source = cell.source.replace("ddof=1", "ddof=0")
 
 
+PRINT_OPTIONS = """import os
+
+print(*(os.environ[name] for name in ["OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "CUDA_VISIBLE_DEVICES"]))"""
 TESTS = "tests/test_notebooks.py::test"
 FAULTS = {
     dead_kernel: f"{TESTS}_holds_with_other_parameters_and_solved_exercises[dead_kernel]",
@@ -131,9 +148,9 @@ def planted(tmp_path_factory):
         notebook = nbformat.read(ROOT / "notebooks" / "template.ipynb", as_version=4)
         plant(notebook)
         nbformat.write(notebook, project / "notebooks" / f"{plant.__name__}.ipynb")
-    # Kernels are dear: execute only where execution has to find the fault, and the sound copy.
-    executed = ["template", "changed_number", "deleted_output"]
-    nbval = [f"notebooks/{name}.ipynb" for name in executed]
+    write_notebook(project / "options.ipynb", (PRINT_OPTIONS, "1 1 -1\n"))
+    # Kernels are dear: execute only where execution has to find the fault, and the sound copies.
+    nbval = ["options.ipynb", *(f"notebooks/{name}.ipynb" for name in ("template", "changed_number", "deleted_output"))]
     papermill = "not with_other_parameters or template or result_of_one_seed or wrong_solution or dead_kernel"
     code, output, failed = run_pytest(project, *nbval, "tests/test_notebooks.py", "-k", papermill)
     assert code == 1
@@ -176,43 +193,45 @@ def test_a_dead_kernel_is_named(planted):
 
 
 def test_the_options_reach_the_kernels(tmp_path):
+    """The planted run has the defaults; this one prints something else, and `--cold-kernels` starts new processes."""
     project = copy_project(tmp_path)
-    notebook = nbformat.v4.new_notebook()
-    names = ["OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "CUDA_VISIBLE_DEVICES"]
-    source = f"import os\n\nprint(*(os.environ[name] for name in {names}))"
-    output = nbformat.v4.new_output("stream", name="stdout", text="3 3 -1\n")
-    notebook.cells.append(nbformat.v4.new_code_cell(source, outputs=[output], execution_count=1))
-    (project / "notebooks").mkdir()
-    nbformat.write(notebook, project / "notebooks" / "options.ipynb")
-    code, output, _ = run_pytest(project, "notebooks", "--threads", "3")
-    assert code == 0, output
-    code, output, _ = run_pytest(project, "notebooks")
-    assert code == 1 and re.search(r"^ *- 1 1 -1$", output, re.MULTILINE), output
+    write_notebook(project / "options.ipynb", (PRINT_OPTIONS, "1 1 -1\n"))
+    code, output, failed = run_pytest(project, "options.ipynb", "--threads", "3", "--cold-kernels")
+    assert code == 1 and failed == {"options.ipynb::Cell 0"}, output
+    assert re.search(r"^ *- 3 3 -1$", output, re.MULTILINE), output
 
 
-@pytest.mark.parametrize("fault", [None, result_of_one_seed, dead_kernel], ids=lambda f: getattr(f, "__name__", "sound"))
-def test_save_outputs_replaces_only_what_ran_to_its_end(tmp_path, fault):
+def save_outputs(project, notebook):
+    command = [sys.executable, "tests/save_outputs.py", notebook]
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert not list(project.rglob("*.part"))
+    return ran.returncode, ran.stderr
+
+
+def test_save_outputs_replaces_what_ran_to_its_end(tmp_path):
     project = copy_project(tmp_path, "tests/save_outputs.py", "notebooks/daybook.mplstyle")
     notebook = nbformat.read(ROOT / "notebooks" / "template.ipynb", as_version=4)
-    if fault:
-        fault(notebook)
-        code_cell(notebook, "SEED = 1").source = "SEED = 2\nN_REPEATS = 10_000"
     stripped(notebook)
     path = project / "notebooks" / "day.ipynb"
     nbformat.write(notebook, path)
+    code, errors = save_outputs(project, "notebooks/day.ipynb")
+    assert code == 0, errors
+    saved = nbformat.read(path, as_version=4)
+    assert [c.execution_count for c in saved.cells if c.cell_type == "code"] == list(range(1, 10))
+    assert code_cell(saved, "error_of_mean = ").outputs[0].text == "error of the mean of four readings: 0.50\n"
+
+
+@pytest.mark.parametrize("fault", ["assert False", "import os\n\nos._exit(1)"])
+def test_save_outputs_leaves_what_fails_as_it_was(tmp_path, fault):
+    project = copy_project(tmp_path, "tests/save_outputs.py")
+    path = project / "notebooks" / "day.ipynb"
+    write_notebook(path, ("print(2)", "1\n"), (fault, None))
     before = path.read_bytes()
-    command = [sys.executable, "tests/save_outputs.py", "notebooks/day.ipynb"]
-    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    assert not list(path.parent.glob("*.part"))
-    if fault:
-        assert result.returncode == 1 and "day.ipynb failed and was left as it was" in result.stderr
-        assert path.read_bytes() == before
-        assert (project / "build" / "save_outputs" / "day.ipynb").is_file()
-    else:
-        assert result.returncode == 0, result.stderr
-        saved = nbformat.read(path, as_version=4)
-        assert [c.execution_count for c in saved.cells if c.cell_type == "code"] == list(range(1, 10))
-        assert code_cell(saved, "error_of_mean = ").outputs[0].text == "error of the mean of four readings: 0.50\n"
+    code, errors = save_outputs(project, "notebooks/day.ipynb")
+    assert code == 1 and "day.ipynb failed and was left as it was" in errors
+    assert path.read_bytes() == before
+    copy = nbformat.read(project / "build" / "save_outputs" / "day.ipynb", as_version=4)
+    assert copy.cells[0].outputs[0].text == "2\n", "the copy shows how far it got"
 
 
 @pytest.mark.parametrize(
