@@ -91,6 +91,11 @@ def pytest_xdist_make_scheduler(config, log):
     return NotebookScheduling(config, log)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that run a whole notebook come before other single tests: started last, one would keep a worker alone."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """When nbval finds a difference, name the cell as Jupyter does and keep what the notebook printed this time."""
