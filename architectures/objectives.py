@@ -84,7 +84,7 @@ def masked(tokens, mask, vocab_size, *, probability=0.15, special=(0,), generato
     _check_share("probability", probability)
     ordinary = torch.tensor([token for token in range(vocab_size) if token != mask and token not in special])
     if not len(ordinary):
-        raise ValueError("vocab_size must leave a token that is neither mask nor special")
+        raise ValueError(f"vocab_size must leave a token that is neither mask nor special, got {vocab_size}")
     device = tokens.device
 
     def chance():
