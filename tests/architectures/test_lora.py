@@ -137,13 +137,17 @@ def test_bad_arguments_are_refused_by_name(changed, error, message):
         LoRALinear(**{"linear": torch.nn.Linear(5, 3), "rank": 2} | changed)
 
 
+def test_the_rank_may_be_the_smaller_side():
+    assert LoRALinear(torch.nn.Linear(5, 3), rank=3).lora_A.shape == (3, 5)
+
+
 def test_a_model_that_cannot_take_it_stays_as_it_was():
     model = small_model()
-    model[0].requires_grad_(False)
+    model[0].weight.requires_grad_(False)
     with pytest.raises(ValueError, match="rank must be at most 4"):  # the second layer is smaller
         add_lora(model, rank=5)
     assert [type(layer) for layer in model] == [torch.nn.Linear, torch.nn.Tanh, torch.nn.Linear]
-    assert [p.requires_grad for p in model.parameters()] == [False, False, True]
+    assert [p.requires_grad for p in model.parameters()] == [False, True, True]
     for nothing in (torch.nn.ReLU(), add_lora(small_model(), rank=1)):
         with pytest.raises(ValueError, match="model must hold linear layers that have no update yet"):
             add_lora(nothing, rank=1)

@@ -31,6 +31,7 @@ def test_causal_targets_are_the_next_tokens():
     assert inputs.tolist() == [[5, 6, 7], [5, 6, 0]]
     assert targets.tolist() == [[6, 7, 8], [6, IGNORE, IGNORE]]
     assert causal(torch.tensor([5, 1, 7]), padding=1)[1].tolist() == [IGNORE, 7]
+    assert causal(torch.tensor([5, 6]))[1].tolist() == [6]
     assert tokens.tolist() == [[5, 6, 7, 8], [5, 6, 0, 0]]  # not changed
 
 
@@ -127,6 +128,12 @@ def test_infilling_asks_for_everything_and_hides_how_much_is_missing():
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
+
+
+def test_one_ordinary_token_is_enough():
+    inputs, _ = masked(torch.zeros(50, dtype=torch.int64), mask=1, vocab_size=1, special=())
+    assert set(inputs.tolist()) <= {0, 1}
+
 
 TEXT = torch.tensor([1, 2, 3, 4])
 

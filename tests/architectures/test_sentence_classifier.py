@@ -43,6 +43,7 @@ def test_the_layers_of_torch_can_take_our_place(kind):
 
 def test_unseen_characters_share_a_vector_and_empty_and_long_texts_are_read():
     model = classifier(GRU(4, 5))
+    assert model.embedding.num_embeddings == 6 + 2  # also: any other character, the end
     same = model(["aXb", "a漢b", "a\0b"])
     assert torch.equal(same[0], same[1]) and torch.equal(same[0], same[2])
     assert not torch.allclose(same[0], model(["acb"])[0])
@@ -83,11 +84,14 @@ def test_fit_learns_repeats_itself_and_reports_every_step():
     assert fit(classifier(RNN(8, 16)), texts[:70], y[:70], epochs=1)["accuracy"] == []
 
 
-def test_sentences_of_one_length_keep_the_order_they_were_drawn_in():
-    """Torch's plain sort orders equal lengths as the processor's instructions have it: two computers, two trainings."""
-    drawn = torch.randperm(200, generator=torch.Generator().manual_seed(3))
-    batches = _batches_of_similar_length([[0]] * 200, 50, torch.Generator().manual_seed(3))
-    assert sorted(batch.tolist() for batch in batches) == sorted(batch.tolist() for batch in drawn.split(50))
+def test_batches_are_cut_from_pools_of_ten_sorted_by_length():
+    """Stably: torch's plain sort orders equal lengths as the processor has it, and two computers train differently."""
+    sequences = [[0] * (n % 7) for n in range(900)]
+    drawn = torch.randperm(900, generator=torch.Generator().manual_seed(3)).tolist()
+    pools = [sorted(drawn[i : i + 200], key=lambda n: n % 7) for i in range(0, 900, 200)]
+    expected = [pool[i : i + 20] for pool in pools for i in range(0, len(pool), 20)]
+    batches = _batches_of_similar_length(sequences, 20, torch.Generator().manual_seed(3))
+    assert sorted(batch.tolist() for batch in batches) == sorted(expected)
 
 
 def test_fit_equals_the_plain_loop_where_one_batch_holds_all():

@@ -316,6 +316,23 @@ def test_coverage_and_gini_count_what_is_shown(some_lists):
         metrics.catalogue_coverage(some_lists, 10, 3)
 
 
+@pytest.mark.parametrize(
+    ("metric", "argument"),
+    [
+        (metrics.catalogue_coverage, 3),
+        (metrics.gini, 3),
+        (metrics.diversity, np.eye(3)),
+        (metrics.novelty, np.ones(3)),
+        (metrics.average_popularity, np.ones(3)),
+        (metrics.churn, [[0, 1]]),
+    ],
+    ids=lambda argument: getattr(argument, "__name__", ""),
+)
+def test_the_length_of_a_list_is_checked(metric, argument):
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        metric([[0, 1]], argument, 0)
+
+
 def test_diversity_equals_the_mean_over_pairs(some_lists):
     features = np.random.default_rng(1).integers(0, 2, size=(15, 7)).astype(float)
     features[4] = 0

@@ -315,7 +315,7 @@ def test_it_trains_in_a_graph():
         ({"activation": 3}, TypeError, "activation must be a name or a callable, got 3"),
         ({"use_bias": 1}, TypeError, "use_bias must be a bool, got 1"),
         ({"use_bias": None}, TypeError, "use_bias must be a bool"),
-        ({"seed": -1}, ValueError, "seed must be from 0 to"),
+        ({"seed": -1}, ValueError, "seed must be from 0 to 2147483647, got -1"),
         ({"seed": 2**31}, ValueError, "seed must be from 0 to"),
         ({"seed": 0.5}, TypeError, "seed must be an int"),
         ({"dtype": tf.int32}, ValueError, "dtype must be float32 or float64, got int32"),
