@@ -637,7 +637,6 @@ def churn(before, after, k, *, per_user=False):
     >>> churn([[0, 1, 2]], [[2, 3, 0]], 3)
     0.3333333333333333
     """
-    check_int("k", k, 1)
     n_items = int(max(np.max(before, initial=0), np.max(after, initial=0))) + 1
     before, after = _k_lists(before, n_items, k), _k_lists(after, n_items, k)
     if len(before) != len(after):

@@ -226,6 +226,8 @@ def test_ranked_lists_equal_top_k_of_the_same_table():
         with pytest.raises(ValueError, match=message):
             metrics.ranked_lists(*arguments)
     assert metrics.ranked_lists([], [], [], 2, 1).tolist() == [[-1], [-1]]
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        metrics.ranked_lists([0], [0], [1.0], 1, 0)
 
 
 # --- hit rates of ratings -----------------------------------------------------------------------------------------------
