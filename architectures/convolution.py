@@ -9,8 +9,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tensorflow_basics.checks import check_int
-from tensorflow_basics.modules import ACTIVATIONS
+from tensorflow_basics.checks import check_bool, check_int
+from tensorflow_basics.modules import check_seed, checked_activation, checked_dtype
 
 
 def output_size(size, kernel_size, stride=1, padding="valid", dilation=1):
@@ -41,7 +41,7 @@ def output_size(size, kernel_size, stride=1, padding="valid", dilation=1):
     (24, 28, 14)
     """
     check_int("size", size, 1)
-    _check_window(kernel_size, stride, padding, dilation)
+    _check_window(kernel_size, stride, padding, dilation, names=("kernel_size", "stride", "dilation"))
     return _Axis("size", size, kernel_size, stride, padding, dilation).out
 
 
@@ -135,7 +135,7 @@ def max_pool2d(x, pool_size=2, *, strides=None, padding="valid"):
     strides : int or (int, int), optional
         Step of the window; `pool_size` if left out.
     padding : "valid", "same", int or (int, int)
-        As for `conv2d`, but padding is never a maximum: at most half a window, as in PyTorch.
+        As for `conv2d`, but padding is never a maximum, and less than the window. (PyTorch allows at most half of it.)
 
     Returns
     -------
@@ -221,16 +221,16 @@ class Conv2D(tf.Module):
         Channels of the input and of the output, each at least 1.
     kernel_size : int or (int, int)
         Height and width of the kernel, each at least 1.
-    activation : str, optional
-        A key of ``tensorflow_basics.modules.ACTIVATIONS``. Left out, nothing is applied.
+    activation : str or callable, optional
+        As for ``tensorflow_basics.modules.Dense``.
     use_bias : bool
         Whether a bias is added.
     strides, padding, dilation_rate, groups
         As for `conv2d`.
     seed : int, optional
         0 to 2**31 - 1: the same seed gives the same kernel. Left out, it comes from TensorFlow's global generator.
-    dtype : tf.DType
-        ``tf.float32`` or ``tf.float64``.
+    dtype : tf.DType or str
+        ``float32`` or ``float64``.
     name : str, optional
         A Python identifier; it begins the names of the variables.
 
@@ -281,20 +281,17 @@ class Conv2D(tf.Module):
         sizes = _pair("kernel_size", kernel_size)
         for window in zip(sizes, *_pairs(strides, padding, dilation_rate), strict=True):
             _check_window(*window)
-        if activation is not None and activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
-        if not isinstance(use_bias, bool):
-            raise TypeError(f"use_bias must be a bool, got {use_bias!r}")
-        if dtype not in (tf.float32, tf.float64):
-            raise ValueError(f"dtype must be tf.float32 or tf.float64, got {dtype!r}")
+        activation = checked_activation("activation", activation)
+        check_bool("use_bias", use_bias)
+        check_seed(seed)
+        dtype = checked_dtype(dtype)
         super().__init__(name=name)
-        self.activation = ACTIVATIONS[activation or "linear"]
+        self.activation = activation
         self._arguments = {"strides": strides, "padding": padding, "dilation_rate": dilation_rate, "groups": groups}
         shape = (*sizes, in_channels // groups, filters)
         if seed is None:
             kernel = tf.random.normal(shape, dtype=dtype)
         else:
-            check_int("seed", seed, 0, 2**31 - 1)
             kernel = tf.random.stateless_normal(shape, [seed, 0], dtype=dtype)
         kernel *= (2 / np.prod(shape[:3])) ** 0.5
         with self.name_scope:
@@ -423,7 +420,7 @@ def _axes(x, size_name, size, strides, padding, dilation_rate):
     """The two axes of pictures `x` under windows of `size`."""
     windows = list(zip(size, *_pairs(strides, padding, dilation_rate), strict=True))
     for window in windows:
-        _check_window(*window, size_name)
+        _check_window(*window, names=(size_name, "strides", "dilation_rate"))
     names_and_sizes = zip(("height", "width"), x.shape[1:3], windows, strict=True)
     return [_Axis(name, n, *window) for name, n, window in names_and_sizes]
 
@@ -452,8 +449,8 @@ def _pair_of_paddings(padding):
     return (padding, padding) if isinstance(padding, str) else _pair("padding", padding)
 
 
-def _check_window(kernel_size, stride, padding, dilation, size_name="kernel_size"):
-    for name, value in ((size_name, kernel_size), ("strides", stride), ("dilation_rate", dilation)):
+def _check_window(kernel_size, stride, padding, dilation, names=("kernel_size", "strides", "dilation_rate")):
+    for name, value in zip(names, (kernel_size, stride, dilation), strict=True):
         check_int(name, value, 1)
     if isinstance(padding, str):
         if padding not in ("valid", "same"):

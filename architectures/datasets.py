@@ -19,12 +19,11 @@ import zlib
 from collections import Counter
 from html.parser import HTMLParser
 from importlib import resources
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
@@ -289,10 +288,7 @@ def sentences(languages=tuple(LANGUAGES), *, seed=0, test_size=0.25, max_per_lan
     """
     _check_languages(languages)
     check_int("seed", seed, 0, 2**32 - 1)
-    if isinstance(test_size, bool) or not isinstance(test_size, Real):
-        raise TypeError(f"test_size must be a float, got {test_size!r}")
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size must be above 0 and below 1, got {test_size}")
+    check_number("test_size", test_size, 0, 1, above=True, below=True)
     if max_per_language is not None:
         check_int("max_per_language", max_per_language, 2)
 

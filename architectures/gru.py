@@ -3,6 +3,7 @@
 import torch
 
 from architectures.recurrent import RecurrentCell, RecurrentLayer, arrays, by_gate, refuse_second_derivative
+from tensorflow_basics.checks import check_bool
 
 
 class GRU(RecurrentLayer):
@@ -41,7 +42,7 @@ class GRU(RecurrentLayer):
     True
     """
 
-    mode, n_gates = "GRU", 3
+    n_gates = 3
 
     def __init__(
         self,
@@ -57,10 +58,15 @@ class GRU(RecurrentLayer):
         *,
         reset_after=True,
     ):
+        check_bool("reset_after", reset_after)
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device, dtype=dtype
         )
         self.reset_after = reset_after
+
+    def extra_repr(self):
+        """As `RecurrentLayer`'s, and the reset gate's place where it is not torch.nn's."""
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
     def walk(self, steps, data, states, parameters):
         zero = data.new_zeros(3 * self.hidden_size)
@@ -89,8 +95,13 @@ class GRUCell(RecurrentCell):
     n_gates = 3
 
     def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None, *, reset_after=True):
+        check_bool("reset_after", reset_after)
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.reset_after = reset_after
+
+    def extra_repr(self):
+        """As `RecurrentCell`'s, and the reset gate's place where it is not torch.nn's."""
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
     def step(self, from_input, h):
         linear = torch.nn.functional.linear

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 def softmax(logits):
@@ -27,12 +27,17 @@ def softmax(logits):
     tf.Tensor
         Same shape and dtype; no entry is negative, and each row sums to 1.
 
+    Raises
+    ------
+    TypeError
+        If `logits` is not floating point.
+
     Examples
     --------
     >>> softmax(tf.constant([[1000.0, 1000.0]])).numpy().tolist()
     [[0.5, 0.5]]
     """
-    logits = tf.convert_to_tensor(logits)
+    logits = _logits(logits)
     exp = tf.exp(logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True)))
     return exp / tf.reduce_sum(exp, axis=-1, keepdims=True)
 
@@ -203,11 +208,7 @@ class _AffineModel(tf.Module):
         check_int("batch_size", batch_size, 1)
         batch_size = min(batch_size, len(y))
         check_int("seed", seed, 0, 2**31 - 1)
-        if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float, np.number)):
-            raise TypeError(f"learning_rate must be a number, got {learning_rate!r}")
-        smallest, largest = 1e-30, 1e30  # well inside float32
-        if not smallest < learning_rate < largest:
-            raise ValueError(f"learning_rate must be above {smallest} and below {largest}, got {learning_rate}")
+        check_number("learning_rate", learning_rate, 1e-30, 1e30, above=True, below=True)  # well inside float32
         if validation_data is None:
             x_val, y_val = x[:0], y[:0]
         elif not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
@@ -292,12 +293,12 @@ class SoftmaxRegression(_AffineModel):
         super().__init__(n_features, n_classes, dtype, name)
 
     def predict_proba(self, x):
-        """Probability of each class: shape (n, n_features) to (n, n_classes)."""
-        return softmax(self(x))
+        """Probability of each class: `x` of shape (n, n_features), finite, to (n, n_classes)."""
+        return softmax(self(_finite("x", self._examples("x", x))))
 
     def predict(self, x):
-        """Most probable class of each example: shape (n, n_features) to (n,), int64; the lowest index wins a tie."""
-        return tf.argmax(self(x), axis=-1)
+        """Most probable class of each example: `x` as for `predict_proba` to (n,), int64; the lowest index wins a tie."""
+        return tf.argmax(self(_finite("x", self._examples("x", x))), axis=-1)
 
     def score(self, x, y):
         """Accuracy on `x` of shape (n, n_features) with labels `y` of shape (n,), a float from 0 to 1."""
@@ -503,11 +504,9 @@ def _signed_accuracy(signed, logits):
 
 
 def _signs_and_logits(y_true, logits):
-    y_true, logits = tf.convert_to_tensor(y_true), tf.convert_to_tensor(logits)
+    y_true, logits = tf.convert_to_tensor(y_true), _logits(logits)
     if not (y_true.dtype.is_integer or y_true.dtype.is_floating or y_true.dtype.is_bool):
         raise TypeError(f"y_true must hold the labels 0 and 1, got {y_true.dtype.name}")
-    if not logits.dtype.is_floating:
-        raise TypeError(f"logits must be floating point, got {logits.dtype.name}")
     if not y_true.shape.is_compatible_with(logits.shape):
         raise ValueError(f"y_true must have the shape of logits, {logits.shape}, got {y_true.shape}")
     signs = 2 * tf.cast(y_true, logits.dtype) - 1
@@ -540,12 +539,18 @@ def _numbers(name, values, shape):
     return values.astype(np.float64)
 
 
-def _labels_and_logits(y_true, logits):
-    y_true, logits = tf.convert_to_tensor(y_true), tf.convert_to_tensor(logits)
-    if not y_true.dtype.is_integer:
-        raise TypeError(f"y_true must hold integer labels, got {y_true.dtype.name}")
+def _logits(logits):
+    logits = tf.convert_to_tensor(logits)
     if not logits.dtype.is_floating:
         raise TypeError(f"logits must be floating point, got {logits.dtype.name}")
+    return logits
+
+
+def _labels_and_logits(y_true, logits):
+    y_true, logits = tf.convert_to_tensor(y_true), _logits(logits)
+    if not y_true.dtype.is_integer:
+        raise TypeError(f"y_true must hold integer labels, got {y_true.dtype.name}")
+    y_true = tf.cast(y_true, tf.int64)  # one_hot does not take all integers
     if not y_true.shape.is_compatible_with(logits.shape[:-1]):
         raise ValueError(
             f"y_true must have the shape of logits without its last axis, {logits.shape[:-1]}, got {y_true.shape}"
@@ -558,7 +563,7 @@ def _labels_and_logits(y_true, logits):
 
 
 def _finite(name, x):
-    if not tf.reduce_all(tf.math.is_finite(x)):
+    if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(x)):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return x
 

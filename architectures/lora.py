@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 class LoRALinear(torch.nn.Module):
@@ -54,10 +54,7 @@ class LoRALinear(torch.nn.Module):
                 f"{tuple(linear.weight.shape)}, got {rank}"
             )
         alpha = rank if alpha is None else alpha
-        if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
-            raise TypeError(f"alpha must be a float, got {alpha!r}")
-        if not 0 < alpha < math.inf:
-            raise ValueError(f"alpha must be above 0, got {alpha}")
+        check_number("alpha", alpha, 0, above=True)
         self.linear, self.scale = linear.requires_grad_(False), alpha / rank
         self.lora_A = torch.nn.Parameter(torch.empty_like(linear.weight[:rank]))  # (rank, in)
         self.lora_B = torch.nn.Parameter(torch.zeros_like(linear.weight[:, :rank]))  # (out, rank)
@@ -92,7 +89,7 @@ def add_lora(model, rank, alpha=None):
     """Freeze a model and give each of its linear layers a trainable update of low rank, in place.
 
     What is not a torch.nn.Linear, such as embeddings, normalisations and the packed ``in_proj_weight`` of an attention
-    layer, is frozen and stays as it is.
+    layer, is frozen and stays as it is. A layer that stands in several places gets one update, which stands in all of them.
 
     Parameters
     ----------
@@ -119,33 +116,33 @@ def add_lora(model, rank, alpha=None):
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    places = [
-        (module, name) for module in model.modules() for name, child in module.named_children() if _is_linear(module, child)
-    ]
+    places = [(module, name, child) for module, name, child in _places(model) if _is_linear(module, child)]
     if not places:
         raise ValueError(f"model must hold linear layers that have no update yet, {type(model).__name__} has none")
     trained = {parameter: parameter.requires_grad for parameter in model.parameters()}
     try:
-        updates = [LoRALinear(getattr(module, name), rank, alpha) for module, name in places]
+        updates = {child: LoRALinear(child, rank, alpha) for _, _, child in places}
     except (TypeError, ValueError):
         for parameter, flag in trained.items():
             parameter.requires_grad_(flag)
         raise
     model.requires_grad_(False)
-    for (module, name), update in zip(places, updates, strict=True):
-        setattr(module, name, update)
+    for module, name, child in places:
+        setattr(module, name, updates[child])
     return model
 
 
 def merge_lora(model):
     """Put every update into the weight it belongs to, in place: the model has the layers it had before `add_lora`.
 
-    All its parameters can be trained again. Returns `model`.
+    All its parameters can be trained again. Returns `model`; if that is itself a LoRALinear, what its `merge` gives.
     """
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, LoRALinear):
-                setattr(module, name, child.merge())
+    if isinstance(model, LoRALinear):
+        return model.merge()
+    merged = {module: module.merge() for module in model.modules() if isinstance(module, LoRALinear)}
+    for module, name, child in _places(model):
+        if child in merged:
+            setattr(module, name, merged[child])
     return model.requires_grad_(True)
 
 
@@ -153,6 +150,11 @@ def count_parameters(model):
     """Number of the model's parameters that are trained, and of all."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return sum(size for size, is_trained in sizes if is_trained), sum(size for size, _ in sizes)
+
+
+def _places(model):
+    """(parent, name, child) of every place where a module stands. named_children names one that stands in two only once."""
+    return [(module, name, child) for module in model.modules() for name, child in module._modules.items()]
 
 
 def _is_linear(parent, child):

@@ -40,7 +40,7 @@ class LSTM(RecurrentLayer):
     (torch.Size([7, 2, 10]), torch.Size([2, 2, 5]))
     """
 
-    mode, n_gates, n_states = "LSTM", 4, 2
+    n_gates, n_states = 4, 2
 
     def walk(self, steps, data, states, parameters):
         weight_ih, weight_hh = parameters["weight_ih"], parameters["weight_hh"]

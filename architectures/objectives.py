@@ -6,7 +6,7 @@ cross_entropy leaves out.
 
 import torch
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 IGNORE = -100  # torch.nn.functional.cross_entropy's ignore_index
 
@@ -57,7 +57,7 @@ def masked(tokens, mask, vocab_size, *, probability=0.15, special=(0,), generato
     vocab_size : int
         Random tokens are drawn from 0 to vocab_size - 1, without `mask` and `special`.
     probability : float
-        With which a token is chosen, above 0 and up to 1.
+        With which a token is chosen, above 0 and at most 1.
     special : tuple of int
         Tokens that are never chosen, such as padding.
     generator : torch.Generator, optional
@@ -81,7 +81,7 @@ def masked(tokens, mask, vocab_size, *, probability=0.15, special=(0,), generato
     _check_int64("tokens", tokens)
     check_int("mask", mask, 0)
     check_int("vocab_size", vocab_size, 1)
-    _check_share("probability", probability)
+    check_number("probability", probability, 0, 1, above=True)
     ordinary = torch.tensor([token for token in range(vocab_size) if token != mask and token not in special])
     if not len(ordinary):
         raise ValueError(f"vocab_size must leave a token that is neither mask nor special, got {vocab_size}")
@@ -108,7 +108,7 @@ def random_spans(length, *, density=0.15, mean_length=3.0, generator=None):
     length : int
         Tokens of the text, 2 or more.
     density : float
-        Share of the tokens inside spans, above 0 and below 1; at least one token, and all but one at most.
+        Share of the tokens inside spans, above 0 and at most 1; at least one token, and all but one at most.
     mean_length : float
         Of a span, 1 or more.
     generator : torch.Generator, optional
@@ -131,9 +131,8 @@ def random_spans(length, *, density=0.15, mean_length=3.0, generator=None):
     (26, 77)
     """
     check_int("length", length, 2)
-    _check_share("density", density)
-    if not mean_length >= 1:
-        raise ValueError(f"mean_length must be at least 1, got {mean_length!r}")
+    check_number("density", density, 0, 1, above=True)
+    check_number("mean_length", mean_length, 1)
     hidden = min(max(round(length * density), 1), length - 1)
     number = min(max(round(hidden / mean_length), 1), length - hidden)
 
@@ -282,13 +281,6 @@ def _check_text(tokens, name="tokens"):
     _check_int64(name, tokens)
     if tokens.dim() != 1:
         raise ValueError(f"{name} must be one text, of shape (time,), got {tuple(tokens.shape)}")
-
-
-def _check_share(name, value):
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a float, got {value!r}")
-    if not 0 < value <= 1:
-        raise ValueError(f"{name} must be above 0 and at most 1, got {value}")
 
 
 def _check_spans(spans, length, least):

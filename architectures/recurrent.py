@@ -11,13 +11,12 @@ loop and every weight gradient as one product after it. `tests/benchmarks/test_r
 """
 
 import math
-import numbers
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_bool, check_int, check_number
 
 
 class Steps:
@@ -141,6 +140,7 @@ class RecurrentCell(torch.nn.Module):
         super().__init__()
         check_int("input_size", input_size, 1)
         check_int("hidden_size", hidden_size, 1)
+        check_bool("bias", bias)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = self.n_gates * hidden_size
         shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size)}
@@ -254,7 +254,6 @@ class RecurrentLayer(torch.nn.Module):
     ``state_dict`` loads either way. There is no second derivative: ``create_graph=True`` raises a RuntimeError.
     """
 
-    mode = "RNN"  # the name of torch.nn's layer
     n_gates = 1
     n_states = 1  # 2 if there is a cell state besides the hidden state
 
@@ -276,8 +275,9 @@ class RecurrentLayer(torch.nn.Module):
         check_int("hidden_size", hidden_size, 1)
         check_int("num_layers", num_layers, 1)
         check_int("proj_size", proj_size, 0, hidden_size - 1)
-        if isinstance(dropout, bool) or not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1:
-            raise ValueError(f"dropout must be a probability from 0 to 1, got {dropout!r}")
+        for name, value in (("bias", bias), ("batch_first", batch_first), ("bidirectional", bidirectional)):
+            check_bool(name, value)
+        check_number("dropout", dropout, 0, 1)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -351,7 +351,7 @@ class RecurrentLayer(torch.nn.Module):
         ----------
         input : Tensor or PackedSequence
             (time, batch, input_size), or (batch, time, input_size) with ``batch_first``, or (time, input_size) for one
-            sequence; or a PackedSequence, sorted or not.
+            sequence; or a PackedSequence, sorted or not. The batch may be empty, the time not.
         hx : Tensor, or a pair of them (h_0, c_0) for LSTM, optional
             Initial state, each of shape (num_layers * directions, batch, hidden_size); zeros if left out. With
             ``proj_size``, h_0 has that many features.
@@ -383,10 +383,10 @@ class RecurrentLayer(torch.nn.Module):
             data = data if is_batched else data[:, None]  # (time, 1, features)
             data = data.transpose(0, 1) if self.batch_first and is_batched else data
             n_steps, batch = data.shape[:2]
-            if n_steps == 0 or batch == 0:
-                raise ValueError(f"input must hold at least one step and one sequence, got shape {tuple(input.shape)}")
+            if n_steps == 0:
+                raise ValueError(f"input must hold at least one step, got shape {tuple(input.shape)}")
             sizes = [batch] * n_steps
-            data = data.reshape(n_steps * batch, -1)
+            data = data.reshape(n_steps * batch, self.input_size)
         states = self._initial_states(hx, sizes[0], is_batched, sorted_indices, data)
 
         finals = [[] for _ in range(self.n_states)]
@@ -413,7 +413,7 @@ class RecurrentLayer(torch.nn.Module):
             finals = tuple(state[:, unsorted_indices] for state in finals)
         if is_packed:
             return PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices), self._as_hx(finals)
-        data = data.view(n_steps, batch, -1)
+        data = data.view(n_steps, batch, data.shape[1])
         if not is_batched:
             return data[:, 0], self._as_hx([state[:, 0] for state in finals])
         return data.transpose(0, 1) if self.batch_first else data, self._as_hx(finals)

@@ -1,9 +1,12 @@
 """Which class is this sentence? Characters, a recurrent layer, and a linear layer on the state it ends in."""
 
+import math
+from contextlib import contextmanager
+
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 class SentenceClassifier(torch.nn.Module):
@@ -37,8 +40,9 @@ class SentenceClassifier(torch.nn.Module):
             raise TypeError(f"alphabet must be a str, got {type(alphabet).__name__}")
         if len(set(alphabet)) != len(alphabet):
             raise ValueError("alphabet must hold each character once")
-        if not isinstance(layer, torch.nn.Module) or not hasattr(layer, "input_size"):
-            raise TypeError(f"layer must be a recurrent layer such as RNN(32, 64), got {layer!r}")
+        needed = ("input_size", "hidden_size", "bidirectional")
+        if not isinstance(layer, torch.nn.Module) or not all(hasattr(layer, name) for name in needed):
+            raise TypeError(f"layer must be a recurrent layer such as RNN(32, 64), not a cell, got {layer!r}")
         check_int("num_classes", num_classes, 2)
         self.alphabet = alphabet
         self.index = {character: i for i, character in enumerate(alphabet, 2)}  # 0: the end, 1: any other character
@@ -83,9 +87,9 @@ class SentenceClassifier(torch.nn.Module):
         return self.output(self.read(texts)[1])
 
     def predict(self, texts, batch_size=256):
-        """Class of every text, (len(texts),), int64, on the CPU."""
+        """Class of every text, (len(texts),), int64, on the CPU; without dropout, whatever mode the model is in."""
         check_int("batch_size", batch_size, 1)
-        with torch.no_grad():
+        with _evaluating(self):
             starts = range(0, max(len(texts), 1), batch_size)  # with no text one, which read refuses
             parts = [self(texts[i : i + batch_size]).argmax(dim=1) for i in starts]
         return torch.cat(parts).cpu()
@@ -93,11 +97,12 @@ class SentenceClassifier(torch.nn.Module):
     def predict_while_reading(self, text):
         """Probabilities of the classes after every character and after the end, (len(text) + 1, num_classes).
 
-        For a layer of one direction: what a second one knows after a character comes from what follows.
+        For a layer of one direction: what a second one knows after a character comes from what follows. Without dropout,
+        whatever mode the model is in.
         """
         if self.layer.bidirectional:
             raise ValueError("layer must read in one direction only, got bidirectional=True")
-        with torch.no_grad():
+        with _evaluating(self):
             return torch.softmax(self.output(self.read([text])[0].data), dim=1).cpu()
 
 
@@ -110,20 +115,21 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
     Parameters
     ----------
     model : SentenceClassifier
-        Is changed in place.
+        Is changed in place, and in training mode afterwards.
     texts : list of str
     y : array_like of int
         Class of every text, 0 to num_classes - 1.
     epochs, batch_size : int
         Passes over the texts; texts a step.
     learning_rate : float
-        The largest one: it climbs to this during the first third and falls to 0 at the end (one cycle).
+        The largest one: it climbs to this during the first third and falls to 0 at the end (one cycle). A single step
+        is taken at this rate.
     max_norm : float
         Gradients whose norm, over all parameters, is larger are scaled down to it; ``float("inf")`` for no clipping.
     seed : int
         Of the shuffling.
     validation : tuple of (texts, y), optional
-        To measure the accuracy on after every epoch.
+        To measure the accuracy on after every epoch, without dropout.
 
     Returns
     -------
@@ -142,11 +148,13 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         check_int(name, value, 1)
     check_int("seed", seed, 0)
-    for name, value in (("learning_rate", learning_rate), ("max_norm", max_norm)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-            raise ValueError(f"{name} must be a number above 0, got {value!r}")
+    check_number("learning_rate", learning_rate, 0, above=True)
+    if max_norm != math.inf:
+        check_number("max_norm", max_norm, 0, above=True)
     y = _labels("y", texts, y, model)
     if validation is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise ValueError(f"validation must be a pair (texts, y), got {validation!r:.80}")
         y_validation = _labels("validation's y", validation[0], validation[1], model)
         validation_encoded = [model.encode(text) for text in validation[0]]
 
@@ -154,9 +162,13 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     steps = epochs * -(-len(texts) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
+    if steps > 1:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
+    else:  # it would be the cycle's last, at a rate of almost 0
+        schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1)
     history = {"loss": [], "grad_norm": [], "accuracy": []}
     encoded = [model.encode(text) for text in texts]
+    model.train()
     for _ in range(epochs):
         for batch in _batches_of_similar_length(encoded, batch_size, generator):
             logits = model([encoded[i] for i in batch])
@@ -172,6 +184,19 @@ def fit(model, texts, y, *, epochs=8, batch_size=64, learning_rate=0.01, max_nor
             accuracy = (model.predict(validation_encoded) == y_validation).double().mean()
             history["accuracy"].append(accuracy.item())
     return history
+
+
+@contextmanager
+def _evaluating(model):
+    """Without dropout and gradients; afterwards each module is in the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _batches_of_similar_length(sequences, batch_size, generator):

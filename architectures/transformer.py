@@ -8,13 +8,12 @@ Blocks are pre-norm, without dropout. Their parameters have torch's names, so th
 """
 
 import math
-import numbers
 from functools import partial
 
 import torch
 from torch.nn import functional as F
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 def attention(query, key, value, mask=None):
@@ -182,6 +181,11 @@ class Block(torch.nn.Module):
     device, dtype
         Of the parameters.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range, or `memory` is missing or cannot be looked at.
+
     References
     ----------
     R. Xiong et al.: On layer normalization in the transformer architecture, 2020 (pre-norm).
@@ -207,6 +211,8 @@ class Block(torch.nn.Module):
 
         `mask` and `memory_mask` are True where a token may look, at x and at memory; `past` as for MultiheadAttention.
         """
+        if (memory is None) != (self.multihead_attn is None):
+            raise ValueError("memory is needed with cross_attention=True, and cannot be looked at without it")
         h = self.norm1(x)
         x = x + self.self_attn(h, h, h, mask, past)[0]
         norm = self.norm2
@@ -261,8 +267,11 @@ class Stack(torch.nn.Module):
         activation="gelu",
     ):
         super().__init__()
-        for name, size in (("vocab_size", vocab_size), ("context", context), ("num_layers", num_layers)):
+        sizes = {"vocab_size": vocab_size, "context": context, "d_model": d_model, "nhead": nhead, "num_layers": num_layers}
+        for name, size in sizes.items():
             check_int(name, size, 1)
+        if d_model % nhead:
+            raise ValueError(f"d_model must be a multiple of nhead = {nhead}, got {d_model}")
         dim_feedforward = 4 * d_model if dim_feedforward is None else dim_feedforward
         self.context, self.scale = context, math.sqrt(d_model)
         self.embedding = torch.nn.Embedding(vocab_size, d_model)
@@ -363,6 +372,9 @@ class EncoderDecoder(torch.nn.Module):
 
     def encode(self, source):
         """States of the source, (batch, source time, d_model), and the mask that hides its padding."""
+        _check_tokens("source", source, self.encoder.embedding.num_embeddings)
+        if source.shape[1] > self.encoder.context:
+            raise ValueError(f"source must fit into the context of {self.encoder.context}, got {source.shape[1]}")
         return self.encoder.states(source), padding_mask(source)
 
 
@@ -395,7 +407,7 @@ def next_token_probabilities(logits, temperature=1.0, top_k=None, top_p=None):
     temperature : float
         Divides the logits; 0 means greedy: the likeliest token, of equals the first, has probability 1.
     top_k : int, optional
-        Only the k likeliest remain, exactly k; 1 to vocab_size.
+        Only the k likeliest remain, exactly k, of equals the first; 1 to vocab_size.
     top_p : float, optional
         Only the fewest likeliest remain whose probabilities sum to p or more, at least one; above 0, up to 1 (all).
 
@@ -427,7 +439,7 @@ def next_token_probabilities(logits, temperature=1.0, top_k=None, top_p=None):
         return F.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(logits.dtype)
     logits = logits / temperature
     if top_k is not None and top_k < logits.shape[-1]:
-        kept = logits.topk(top_k).indices
+        kept = logits.sort(dim=-1, descending=True, stable=True).indices[..., :top_k]
         logits = torch.full_like(logits, -math.inf).scatter(-1, kept, logits.gather(-1, kept))
     probabilities = torch.softmax(logits, dim=-1)
     if top_p is None or top_p == 1:
@@ -459,7 +471,7 @@ def generate(
     ----------
     model : Decoder or EncoderDecoder
     prompt : Tensor
-        (batch, time), int64, without padding; at least one token.
+        (batch, time), int64, without padding, so all of one length; at least one token.
     max_new_tokens : int
         At most so many are added, 1 or more. Prompt and completion together must fit into the model's context.
     source : Tensor, optional
@@ -498,6 +510,10 @@ def generate(
         raise ValueError("an EncoderDecoder needs a source, a Decoder takes none")
     vocab_size = stack.embedding.num_embeddings
     _check_tokens("prompt", prompt, vocab_size)
+    if (prompt == 0).any():
+        raise ValueError(
+            "prompt must hold no padding (0): what is written would follow the padding. Generate for one length at a time"
+        )
     check_int("max_new_tokens", max_new_tokens, 1)
     _check_sampling(temperature, top_k, top_p, vocab_size)
     if stop is not None:
@@ -544,12 +560,8 @@ def _check_tokens(name, tokens, vocab_size):
 
 
 def _check_sampling(temperature, top_k, top_p, vocab_size):
-    for name, value in (("temperature", temperature), ("top_p", top_p)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
-            raise TypeError(f"{name} must be a float, got {value!r}")
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
+    check_number("temperature", temperature, 0)
     if top_k is not None:
         check_int("top_k", top_k, 1, vocab_size)
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
+    if top_p is not None:
+        check_number("top_p", top_p, 0, 1, above=True)

@@ -88,7 +88,7 @@ def complete_source(app, docname, source):
         package = docname.rpartition("/")[2]
         modules = [package] + [f"{package}.{module.name}" for module in pkgutil.iter_modules([str(ROOT / package)])]
         for module in modules:
-            if not module.endswith((".exercises", ".checks")):  # the answers to the exercises
+            if not module.endswith((".exercises", ".checks")):  # answers, and checks of arguments
                 heading = f"## {module.removeprefix(package + '.')}" if module != package else ""
                 source[0] += f"\n{heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n```\n"
 

@@ -20,6 +20,18 @@ def same_shape(y_true, y_pred):
     return y_true, y_pred
 
 
+def samples(y_true, y_pred):
+    """Both as of `same_shape`; ValueError too unless there is an axis for the samples and one within each of them.
+
+    A loss averages over the last axis. Of predictions (batch,) it would make one value, and weights would weight that.
+    """
+    y_true, y_pred = same_shape(y_true, y_pred)
+    if len(y_pred.shape) < 2:
+        shape = tuple(y_pred.shape)
+        raise ValueError(f"y_pred must have shape (batch, ..., outputs), at least two axes, got {shape}")
+    return y_true, y_pred
+
+
 def check_values(name, values, low, high, what):
     """Raise ValueError if numbers that can be read lie outside [low, high]; in a graph there are none to read."""
     try:

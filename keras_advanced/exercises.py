@@ -206,6 +206,12 @@ def check_specificity(make_specificity):
     np.testing.assert_allclose(
         float(metric.result()), expected(0.5, weights), atol=1e-6, err_msg="A sample counts as its sample_weight says."
     )
+    metric.reset_state()
+    metric.update_state(y_true[:, None], y_pred[:, None], sample_weight=weights)
+    np.testing.assert_allclose(
+        float(metric.result()), expected(0.5, weights), atol=1e-6,
+        err_msg="Labels (batch, 1) times weights (batch,) is (batch, batch): flatten first.",
+    )  # fmt: skip
     try:
         twin = kind.from_config(kind(0.8).get_config())
     except TypeError as error:

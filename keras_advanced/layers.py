@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 @keras.saving.register_keras_serializable(package="keras_advanced")
@@ -21,8 +21,11 @@ class EuclideanDistance(keras.layers.Layer):
 
     Raises
     ------
+    TypeError
+        If `epsilon` is not a number.
     ValueError
-        If `epsilon` is not above 0, or the layer is called on anything but two tensors of one shape (batch, features).
+        If `epsilon` is not above 0 and finite, or the layer is called on anything but two tensors of one shape
+        (batch, features).
 
     References
     ----------
@@ -38,24 +41,17 @@ class EuclideanDistance(keras.layers.Layer):
 
     def __init__(self, epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0, got {epsilon!r}")
+        check_number("epsilon", epsilon, 0, above=True)
         self.epsilon = float(epsilon)
 
-    def build(self, input_shape):
-        if len(input_shape) != 2 or any(not isinstance(shape, (tuple, list)) or len(shape) != 2 for shape in input_shape):
-            raise ValueError(f"inputs must be a list of two tensors of shape (batch, features), got shapes {input_shape}")
-        a, b = input_shape
-        if a[1] != b[1]:
-            raise ValueError(f"inputs must have equally many features, got {a[1]} and {b[1]}")
-        super().build(input_shape)
-
     def call(self, inputs):
+        _check_pair(keras.tree.map_structure(lambda tensor: tuple(tensor.shape), inputs))
         a, b = inputs
         squares = ops.sum(ops.square(a - b), axis=-1, keepdims=True)  # (batch, 1)
         return ops.sqrt(squares + self.epsilon**2)
 
     def compute_output_shape(self, input_shape):
+        _check_pair(input_shape)  # all that Keras asks for when it builds a model of symbolic tensors
         return (input_shape[0][0], 1)
 
     def get_config(self):
@@ -137,3 +133,12 @@ class ResizeConv2D(keras.layers.Layer):
             "interpolation": self.interpolation,
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+def _check_pair(shapes):
+    """Raise ValueError unless these are the shapes of two tensors (batch, features), equal where both are known."""
+    if len(shapes) != 2 or any(not isinstance(shape, (tuple, list)) or len(shape) != 2 for shape in shapes):
+        raise ValueError(f"inputs must be a list of two tensors of shape (batch, features), got shapes {shapes}")
+    a, b = shapes
+    if any(m != n for m, n in zip(a, b, strict=True) if m is not None and n is not None):
+        raise ValueError(f"inputs must have one shape, (batch, features), got {tuple(a)} and {tuple(b)}")

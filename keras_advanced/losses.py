@@ -2,18 +2,20 @@
 
 Each loss is a function that returns one value for each sample, and a class around it: the class averages the values with
 their weights, is registered for serialization and keeps its parameters in its configuration. As everywhere in Keras, the
-last axis of a prediction belongs to the sample and is averaged within it.
+last axis of a prediction belongs to the sample and is averaged within it; a prediction without one, shape (batch,), is
+refused.
 
-Shapes are checked always. Values (labels, weights) are checked when the loss is called eagerly, on arrays or on tensors
-that hold numbers; in the compiled step of ``fit`` there are none yet, and a check would cost every batch. All-zero weights
-give a loss of 0, an empty batch gives an empty loss, shape (0,), as in Keras.
+Shapes are checked always. Values (labels, probabilities, distances, weights) are checked when the loss is called eagerly,
+on arrays or on tensors that hold numbers; in the compiled step of ``fit`` there are none yet, and a check would cost every
+batch. All-zero weights give a loss of 0, an empty batch gives an empty loss, shape (0,), as in Keras.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_advanced.checks import check_values, same_shape
+from keras_advanced.checks import check_values, samples
+from tensorflow_basics.checks import check_number
 
 
 def pinball(y_true, y_pred, quantile=0.5):
@@ -25,7 +27,7 @@ def pinball(y_true, y_pred, quantile=0.5):
     Parameters
     ----------
     y_true, y_pred : tensor or array_like
-        Shape (batch, ...), the same for both.
+        Shape (batch, ..., outputs), the same for both.
     quantile : float
         Above 0, below 1. With 0.5 it is half the absolute error.
 
@@ -36,8 +38,10 @@ def pinball(y_true, y_pred, quantile=0.5):
 
     Raises
     ------
+    TypeError
+        If `quantile` is not a number.
     ValueError
-        If the shapes differ, or `quantile` is not between 0 and 1.
+        If the shapes differ or have one axis only, or `quantile` is not between 0 and 1.
 
     References
     ----------
@@ -48,8 +52,8 @@ def pinball(y_true, y_pred, quantile=0.5):
     >>> pinball([[3.0], [1.0]], [[1.0], [3.0]], quantile=0.9).numpy().round(4).tolist()
     [1.7999999523162842, 0.20000000298023224]
     """
-    _check_between("quantile", quantile)
-    y_true, y_pred = same_shape(y_true, y_pred)
+    check_number("quantile", quantile, 0, 1, above=True, below=True)
+    y_true, y_pred = samples(y_true, y_pred)
     error = y_true - y_pred
     return ops.mean(quantile * ops.relu(error) + (1 - quantile) * ops.relu(-error), axis=-1)
 
@@ -62,7 +66,7 @@ def huber(y_true, y_pred, delta=1.0):
     Parameters
     ----------
     y_true, y_pred : tensor or array_like
-        Shape (batch, ...), the same for both.
+        Shape (batch, ..., outputs), the same for both.
     delta : float
         Error from which on the loss grows linearly, above 0, in the unit of the targets.
 
@@ -73,8 +77,10 @@ def huber(y_true, y_pred, delta=1.0):
 
     Raises
     ------
+    TypeError
+        If `delta` is not a number.
     ValueError
-        If the shapes differ, or `delta` is not above 0.
+        If the shapes differ or have one axis only, or `delta` is not above 0 and finite.
 
     References
     ----------
@@ -85,8 +91,8 @@ def huber(y_true, y_pred, delta=1.0):
     >>> huber([[0.0], [0.0]], [[1.0], [10.0]], delta=2.0).numpy().tolist()
     [0.5, 18.0]
     """
-    _check_positive("delta", delta)
-    y_true, y_pred = same_shape(y_true, y_pred)
+    check_number("delta", delta, 0, above=True)
+    y_true, y_pred = samples(y_true, y_pred)
     error = ops.abs(y_true - y_pred)
     small = ops.minimum(error, delta)  # where the error is large, what is beyond delta counts with slope delta
     return ops.mean(small * (error - small / 2), axis=-1)
@@ -101,10 +107,10 @@ def binary_focal(y_true, y_pred, gamma=2.0, from_logits=False):
     Parameters
     ----------
     y_true : tensor or array_like
-        Labels from 0 to 1, shape (batch, ...). (Smoothed ones, between 0 and 1, mix the losses of both classes.)
+        Labels from 0 to 1, shape (batch, ..., outputs). (Smoothed ones, between 0 and 1, mix the losses of both classes.)
     y_pred : tensor or array_like
         Logits or probabilities of class 1, the same shape. Probabilities are clipped to [1e-7, 1 - 1e-7], where their
-        gradient is 0; logits need no clipping and never lose their gradient.
+        gradient is 0; logits need no clipping and never lose their gradient. Half precision is computed in float32.
     gamma : float
         How strongly easy examples are turned down, 0 or more.
     from_logits : bool
@@ -117,8 +123,11 @@ def binary_focal(y_true, y_pred, gamma=2.0, from_logits=False):
 
     Raises
     ------
+    TypeError
+        If `gamma` is not a number.
     ValueError
-        If the shapes differ, `gamma` is below 0, or a label, where it can be read, is not within 0 and 1.
+        If the shapes differ or have one axis only, `gamma` is below 0 or infinite, or a label or probability, where it can
+        be read, is not within 0 and 1.
 
     References
     ----------
@@ -129,9 +138,14 @@ def binary_focal(y_true, y_pred, gamma=2.0, from_logits=False):
     >>> binary_focal([[1.0]], [[-100.0]], from_logits=True).numpy().tolist()
     [100.0]
     """
-    _check_gamma(gamma)
-    y_true, y_pred = same_shape(y_true, y_pred)
+    check_number("gamma", gamma, 0)
+    y_true, y_pred = samples(y_true, y_pred)
     check_values("y_true", y_true, 0, 1, "labels")
+    if not from_logits:
+        check_values("y_pred", y_pred, 0, 1, "probabilities")
+    dtype = y_pred.dtype
+    wide = keras.backend.result_type(dtype, "float32")  # half precision rounds 1 - 1e-7 to 1, and 1e-7 nearly to 0
+    y_true, y_pred = ops.cast(y_true, wide), ops.cast(y_pred, wide)
     if from_logits:
         log_p, log_q = -ops.softplus(-y_pred), -ops.softplus(y_pred)  # log of p and of 1 - p
     else:
@@ -139,7 +153,7 @@ def binary_focal(y_true, y_pred, gamma=2.0, from_logits=False):
         log_p, log_q = ops.log(p), ops.log1p(-p)
     # (1 - p)**gamma as exp(gamma log(1 - p)): exact, and with a gradient, however small the factor is.
     positive, negative = -ops.exp(gamma * log_q) * log_p, -ops.exp(gamma * log_p) * log_q
-    return ops.mean(y_true * positive + (1 - y_true) * negative, axis=-1)
+    return ops.cast(ops.mean(y_true * positive + (1 - y_true) * negative, axis=-1), dtype)
 
 
 def contrastive(y_true, y_pred, margin=1.0):
@@ -150,9 +164,9 @@ def contrastive(y_true, y_pred, margin=1.0):
     Parameters
     ----------
     y_true : tensor or array_like
-        1 where the pair is the same, 0 where not, shape (batch, ...).
+        1 where the pair is the same, 0 where not, shape (batch, ..., outputs).
     y_pred : tensor or array_like
-        Distances, the same shape.
+        Distances, 0 or more, the same shape.
     margin : float
         Distance from which on a different pair is far enough apart, above 0.
 
@@ -163,8 +177,11 @@ def contrastive(y_true, y_pred, margin=1.0):
 
     Raises
     ------
+    TypeError
+        If `margin` is not a number.
     ValueError
-        If the shapes differ, `margin` is not above 0, or a label, where it can be read, is not within 0 and 1.
+        If the shapes differ or have one axis only, `margin` is not above 0 and finite, or, where it can be read, a label is
+        not within 0 and 1 or a distance is below 0.
 
     References
     ----------
@@ -175,9 +192,10 @@ def contrastive(y_true, y_pred, margin=1.0):
     >>> contrastive([[1.0], [0.0], [0.0]], [[0.5], [0.5], [2.0]]).numpy().tolist()
     [0.25, 0.25, 0.0]
     """
-    _check_positive("margin", margin)
-    y_true, y_pred = same_shape(y_true, y_pred)
+    check_number("margin", margin, 0, above=True)
+    y_true, y_pred = samples(y_true, y_pred)
     check_values("y_true", y_true, 0, 1, "labels")
+    check_values("y_pred", y_pred, 0, np.inf, "distances")
     apart = ops.relu(margin - y_pred)
     return ops.mean(y_true * ops.square(y_pred) + (1 - y_true) * ops.square(apart), axis=-1)
 
@@ -252,7 +270,7 @@ class Pinball(LossWrapper):
     """
 
     def __init__(self, quantile=0.5, reduction="sum_over_batch_size", name="pinball", dtype=None):
-        _check_between("quantile", quantile)
+        check_number("quantile", quantile, 0, 1, above=True, below=True)
         super().__init__(pinball, reduction, name, dtype, quantile=quantile)
 
 
@@ -267,7 +285,7 @@ class Huber(LossWrapper):
     """
 
     def __init__(self, delta=1.0, reduction="sum_over_batch_size", name="huber", dtype=None):
-        _check_positive("delta", delta)
+        check_number("delta", delta, 0, above=True)
         super().__init__(huber, reduction, name, dtype, delta=delta)
 
 
@@ -282,7 +300,7 @@ class BinaryFocal(LossWrapper):
     """
 
     def __init__(self, gamma=2.0, from_logits=False, reduction="sum_over_batch_size", name="binary_focal", dtype=None):
-        _check_gamma(gamma)
+        check_number("gamma", gamma, 0)
         super().__init__(binary_focal, reduction, name, dtype, gamma=gamma, from_logits=bool(from_logits))
 
 
@@ -297,20 +315,5 @@ class Contrastive(LossWrapper):
     """
 
     def __init__(self, margin=1.0, reduction="sum_over_batch_size", name="contrastive", dtype=None):
-        _check_positive("margin", margin)
+        check_number("margin", margin, 0, above=True)
         super().__init__(contrastive, reduction, name, dtype, margin=margin)
-
-
-def _check_gamma(gamma):
-    if not gamma >= 0:
-        raise ValueError(f"gamma must be 0 or more, got {gamma!r}")
-
-
-def _check_between(name, value):
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must be above 0 and below 1, got {value!r}")
-
-
-def _check_positive(name, value):
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be above 0 and finite, got {value!r}")

@@ -1,17 +1,20 @@
 """Metrics of Day 5, exact over any division into batches, on Keras's TensorFlow and PyTorch backends alike.
 
-Each keeps counts, not quotients: F1 of a data set is no mean of the F1 of its batches. The counts are summed over the
-replicas of a distribution strategy, and set to 0 by ``reset_state``, which ``fit`` calls before each epoch.
+Each keeps counts, not quotients: F1 of a data set is no mean of the F1 of its batches. The counts are float64, in which
+the next example still counts after 2**24 of them, up to 2**53; they are summed over the replicas of a distribution
+strategy, and set to 0 by ``reset_state``, which ``fit`` calls before each epoch.
 
 Labels and weights are checked where they can be read, see `keras_advanced.losses`. Weights that are all 0, and no data at
 all, give 0.
 """
 
+import math
+
 import keras
 from keras import ops
 
 from keras_advanced.checks import check_values, same_shape
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 class ConfusionMetric(keras.metrics.Metric):
@@ -29,7 +32,7 @@ class ConfusionMetric(keras.metrics.Metric):
     average : {"macro", "micro", None}
         Mean of the outputs' scores; score of all outputs' counts together; or one score for each, shape (num_outputs,).
     name, dtype
-        As in ``keras.metrics.Metric``.
+        As in ``keras.metrics.Metric``; `dtype` is that of the result.
 
     Raises
     ------
@@ -39,14 +42,14 @@ class ConfusionMetric(keras.metrics.Metric):
 
     def __init__(self, threshold=0.5, num_outputs=1, average="macro", name=None, dtype=None):
         super().__init__(name=name or self.default_name, dtype=dtype)
-        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or threshold != threshold:
-            raise TypeError(f"threshold must be a number, got {threshold!r}")
+        check_number("threshold", threshold, -math.inf, above=True)
         check_int("num_outputs", num_outputs, 1)
         if average not in ("macro", "micro", None):
             raise ValueError(f"average must be 'macro', 'micro' or None, got {average!r}")
         self.threshold, self.num_outputs, self.average = float(threshold), num_outputs, average
         self.counts = [
-            self.add_variable(shape=(num_outputs,), initializer="zeros", name=name) for name in ("tp", "fp", "fn", "tn")
+            self.add_variable(shape=(num_outputs,), initializer="zeros", dtype="float64", name=name)
+            for name in ("tp", "fp", "fn", "tn")
         ]
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -73,37 +76,35 @@ class ConfusionMetric(keras.metrics.Metric):
             raise ValueError(f"y_pred must have shape (batch, {self.num_outputs}), got {tuple(y_pred.shape)}")
         check_values("y_true", y_true, 0, 1, "labels")
         weight = self._weights(sample_weight, y_pred)  # (batch, num_outputs)
-        true = ops.cast(y_true, self.dtype) * weight
+        true = ops.cast(y_true, "float64") * weight
         false = weight - true
-        positive = ops.cast(y_pred > self.threshold, self.dtype)
+        positive = ops.cast(y_pred > self.threshold, "float64")
         for count, part in zip(
             self.counts, (true * positive, false * positive, true * (1 - positive), false * (1 - positive)), strict=True
         ):
             count.assign_add(ops.sum(part, axis=0))
 
     def _weights(self, sample_weight, y_pred):
-        ones = ops.ones_like(y_pred, dtype=self.dtype)
+        ones = ops.ones_like(y_pred, dtype="float64")
         if sample_weight is None:
             return ones
-        check_values("sample_weight", sample_weight, 0, float("inf"), "weights")
-        weight = ops.cast(ops.convert_to_tensor(sample_weight), self.dtype)
-        if len(weight.shape) == 1:
+        check_values("sample_weight", sample_weight, 0, math.inf, "weights")
+        weight = ops.cast(ops.convert_to_tensor(sample_weight), "float64")
+        shape = tuple(weight.shape)
+        if len(shape) == 1:
             weight = weight[:, None]  # one for each sample, not for each output
         fits = len(weight.shape) in (0, 2) and all(
             w in (1, n, None) or n is None for w, n in zip(weight.shape, y_pred.shape, strict=False)
         )
         if not fits:
             raise ValueError(
-                f"sample_weight must be a number or have a shape that broadcasts to {tuple(y_pred.shape)}, "
-                f"got {tuple(ops.shape(sample_weight))}"
+                f"sample_weight must be a number or have a shape that broadcasts to {tuple(y_pred.shape)}, got {shape}"
             )
         return ones * weight
 
     def result(self):
         """The score so far: a scalar, or shape (num_outputs,) if `average` is None."""
-        counts = [ops.cast(count, "float64") for count in self.counts]  # products of large counts
-        if self.average == "micro":
-            counts = [ops.sum(count) for count in counts]
+        counts = [ops.sum(count) if self.average == "micro" else ops.convert_to_tensor(count) for count in self.counts]
         score = self.score(*counts)
         return ops.cast(ops.mean(score) if self.average == "macro" else score, self.dtype)
 

@@ -192,6 +192,9 @@ def draw(model, ax=None):
     return ax
 
 
+_START = "/"  # where a drawing starts that Keras has no layer for; a layer's name cannot hold a slash
+
+
 def _edges(model):
     """(from, to) for every tensor that passes from one layer of `model` to another, by name."""
     if not isinstance(model, keras.Model):
@@ -199,11 +202,11 @@ def _edges(model):
     if isinstance(model, keras.Sequential):
         if not model.built:
             raise ValueError(f"model {model.name!r} is not built: call it on data, or build it, first")
-        names = ["input", *(layer.name for layer in model.layers)]
+        names = [_START, *(layer.name for layer in model.layers)]
         return list(itertools.pairwise(names))
     config = model.get_config()
     if "input_layers" not in config:  # subclassed: the order of its calls stands in its code
-        return [(model.name, layer.name) for layer in model.layers]
+        return [(_START, layer.name) for layer in model.layers]
     return [
         (source, layer["name"])
         for layer in config["layers"]
@@ -227,8 +230,9 @@ def _sources(node):
 
 def _label(model, name):
     layers = {layer.name: layer for layer in model.layers}
-    if name not in layers:
-        return f"input\n{tuple(model.input_shape)}" if name == "input" else f"{name}\n{type(model).__name__}"
+    if name == _START:
+        sequential = isinstance(model, keras.Sequential)
+        return f"input\n{tuple(model.input_shape)}" if sequential else f"{model.name}\n{type(model).__name__}"
     layer = layers[name]
     try:
         shape = f" {tuple(layer.output.shape)}"

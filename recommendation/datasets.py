@@ -13,13 +13,12 @@ import tempfile
 import urllib.request
 import zipfile
 from importlib import resources
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 URL = "https://files.grouplens.org/datasets/movielens/{release}.zip"
 RELEASES = {  # the SHA-256 of the archives that GroupLens no longer changes
@@ -123,9 +122,9 @@ def rating_matrix(ratings, shape=None, *, scale=(0.5, 5.0)):
 
     Raises
     ------
-    ValueError
-        If there are no ratings, a column is missing, a number is NaN, out of `scale` or out of `shape`, or a user rated
-        the same item twice (which a sparse matrix would silently add up).
+    TypeError, ValueError
+        If there are no ratings, a column is missing, a number is NaN, out of `scale` or out of `shape`, a user rated the
+        same item twice (which a sparse matrix would silently add up), or an argument is something else.
 
     Examples
     --------
@@ -138,6 +137,11 @@ def rating_matrix(ratings, shape=None, *, scale=(0.5, 5.0)):
         raise ValueError("ratings is empty")
     if shape is None:
         shape = int(users.max()) + 1, int(items.max()) + 1
+    for name, pair in (("shape", shape), ("scale", scale)):
+        if np.shape(pair) != (2,):
+            raise ValueError(f"{name} must be two numbers, got {pair!r}")
+    for axis, size in enumerate(shape):
+        check_int(f"shape[{axis}]", size, 1)
     for name, index, size in (("user", users, shape[0]), ("item", items, shape[1])):
         if index.min() < 0 or index.max() >= size:
             bad = index[(index < 0) | (index >= size)][0]
@@ -206,7 +210,7 @@ def random_split(ratings, *, test_size=0.2, seed=0):
     TypeError, ValueError
         If an argument is wrong, or one part would be empty.
     """
-    _check_test_size(test_size)
+    check_number("test_size", test_size, 0, 1, above=True, below=True)
     check_int("seed", seed, 0, 2**32 - 1)
     is_test = np.zeros(len(ratings), bool)
     is_test[np.random.default_rng(seed).permutation(len(ratings))[: round(test_size * len(ratings))]] = True
@@ -272,19 +276,12 @@ def temporal_split(ratings, *, test_size=0.2):
     TypeError, ValueError
         If an argument is wrong, or one part would be empty.
     """
-    _check_test_size(test_size)
+    check_number("test_size", test_size, 0, 1, above=True, below=True)
     time = ratings["time"].to_numpy()
     if len(time) == 0:
         raise ValueError("ratings is empty")
     moment = np.sort(time)[-max(1, round(test_size * len(time)))]
     return _parts(ratings, time >= moment)
-
-
-def _check_test_size(test_size):
-    if isinstance(test_size, bool) or not isinstance(test_size, Real):
-        raise TypeError(f"test_size must be a float, got {test_size!r}")
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size must be above 0 and below 1, got {test_size}")
 
 
 def _parts(ratings, is_test):
@@ -302,6 +299,8 @@ def _columns(ratings):
             column = np.asarray(ratings[name])
         except KeyError:
             raise ValueError(f"ratings needs the columns user, item and rating; {name} is missing") from None
+        except (IndexError, TypeError):  # no column has a name: an array, a list
+            raise TypeError(f"ratings must be a frame or a mapping of columns, got {type(ratings).__name__}") from None
         if column.ndim != 1 or (column.dtype.kind not in kinds and column.size):
             wanted = "integers" if kinds == "iu" else "numbers"
             raise ValueError(f"{name} must hold {wanted} in one dimension, got {column.dtype} of shape {column.shape}")

@@ -14,6 +14,7 @@ def check_is_future(is_future):
     distinct = rng.permutation(np.arange(100, 150))
     few = np.repeat([3, 1, 2, 4, 5], 4)
     cases = [(distinct, 0.2, 10), (distinct, 0.5, 25), (few, 0.25, 8), (few, 0.1, 4), (np.sort(few), 0.3, 8)]
+    cases += [(rng.permutation(7), 0.2, 1), (rng.permutation(7), 0.25, 2)]  # 1.4 and 1.75 ratings
     for time, test_size, n_test in cases:
         got = is_future(time.copy(), test_size)
         got = np.asarray(got)
@@ -33,9 +34,13 @@ def check_is_future(is_future):
             "find the moment first, then compare all times with it."
         )
         assert got.sum() >= test_size * len(time) - 0.5, (
-            f"{case}: only {got.sum()} are held out. If the moment falls among ratings of one second, hold out all of them."
+            f"{case}: only {got.sum()} are held out. Round test_size * n to the nearest whole number; if the moment falls "
+            "among ratings of one second, hold out all of them."
         )
-        assert got.sum() == n_test, f"{case}: {got.sum()} are held out, {n_test} are the fewest that will do."
+        assert got.sum() == n_test, (
+            f"{case}: {got.sum()} are held out, {n_test} are the fewest that will do. Round test_size * n to the nearest "
+            "whole number, and add only what has the same time."
+        )
 
 
 @exercise

@@ -22,7 +22,7 @@ All are vectorised over users: one search in the sorted keys ``user * n_items + 
 import numpy as np
 from scipy import sparse
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 # --- ratings ------------------------------------------------------------------------------------------------------------
 
@@ -127,11 +127,11 @@ def ranked_lists(users, items, scores, n_users, k):
     Parameters
     ----------
     users, items : array_like
-        Integers, shape (n,). A pair may occur once; `precision_at_k` and the others refuse a list with an item twice.
+        Integers from 0, shape (n,). A pair may occur once; the metrics refuse a list with an item twice.
     scores : array_like
         Shape (n,), without NaN.
     n_users : int
-        Number of rows of the result; users are 0 to n_users - 1.
+        Number of rows of the result, at least 0; users are 0 to n_users - 1.
     k : int
         Length of the lists, at least 1.
 
@@ -145,7 +145,7 @@ def ranked_lists(users, items, scores, n_users, k):
     >>> ranked_lists([0, 0, 2], [5, 4, 1], [0.1, 0.9, 0.3], 3, 2).tolist()
     [[4, 5], [-1, -1], [1, -1]]
     """
-    check_int("n_users", n_users, 1)
+    check_int("n_users", n_users, 0)
     check_int("k", k, 1)
     users, items, scores = (np.asarray(column) for column in (users, items, scores))
     if not users.shape == items.shape == scores.shape or users.ndim != 1:
@@ -157,6 +157,8 @@ def ranked_lists(users, items, scores, n_users, k):
     users, items, scores = users.astype(np.int64), items.astype(np.int64), scores.astype(np.float64)
     if users.size and not 0 <= users.min() <= users.max() < n_users:
         raise ValueError(f"users must be from 0 to {n_users - 1}, got {users.min()} to {users.max()}")
+    if items.size and items.min() < 0:  # -1 would be read as an empty place
+        raise ValueError(f"items must be at least 0, got {items.min()}")
     if np.isnan(scores).any():
         raise ValueError("scores holds NaN")
     order = np.lexsort((-scores, users))
@@ -251,7 +253,7 @@ def reciprocal_rank_at_k(recommended, relevant, k, *, per_user=False):
     0.75
     """
     gains, n_relevant = _gains(recommended, relevant, k)
-    return _mean(((gains > 0) / np.arange(1, gains.shape[1] + 1)).max(axis=1), n_relevant, per_user)
+    return _mean(((gains > 0) / np.arange(1, gains.shape[1] + 1)).max(axis=1, initial=0), n_relevant, per_user)
 
 
 def ndcg_at_k(recommended, relevant, k, *, per_user=False):
@@ -353,14 +355,22 @@ def rating_hit_rate(recommended, held_out, k):
     dict of float to float
         Rating, from low to high -> the part of the held-out items with that rating that is among the k recommended.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As for `precision_at_k`.
+
     Examples
     --------
     >>> held_out = sparse.csr_array([[0, 4.0, 0], [2.0, 0, 0]])
     >>> rating_hit_rate([[1, 2], [2, 1]], held_out, 2)
     {2.0: 0.0, 4.0: 1.0}
     """
-    gains, _ = _gains(recommended, held_out, k)
-    ratings, counts = np.unique(held_out.data[held_out.data > 0], return_counts=True)
+    gains, n_held_out = _gains(recommended, held_out, k)
+    if not n_held_out.any():
+        raise ValueError("held_out is empty: no user has a relevant item")
+    data = _canonical(held_out).data
+    ratings, counts = np.unique(data[data > 0], return_counts=True)
     return {float(r): float((gains == r).sum() / n) for r, n in zip(ratings, counts, strict=True)}
 
 
@@ -370,7 +380,7 @@ def at_least(ratings, min_rating):
     Parameters
     ----------
     ratings : scipy.sparse matrix
-        Shape (n_users, n_items).
+        Shape (n_users, n_items); a pair stored twice has the sum of its entries.
     min_rating : float
         Above 0.
 
@@ -384,9 +394,9 @@ def at_least(ratings, min_rating):
     >>> at_least(sparse.csr_array([[0, 4.0, 0], [2.0, 0, 0]]), 4).toarray().tolist()
     [[0.0, 4.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    if not min_rating > 0:
-        raise ValueError(f"min_rating must be above 0, got {min_rating!r}")
+    check_number("min_rating", min_rating, 0, above=True)
     kept = sparse.csr_array(ratings, copy=True)
+    kept.sum_duplicates()
     kept.data[kept.data < min_rating] = 0
     kept.eliminate_zeros()
     return kept
@@ -689,9 +699,10 @@ def bootstrap_by_user(values, weights=None, *, n_resamples=2000, seed=0):
     Parameters
     ----------
     values : array_like
-        Shape (n_users,) or (n_systems, n_users). Users that are NaN in any row are left out.
+        Shape (n_users,) or (n_systems, n_users), finite. Users that are NaN in any row are left out.
     weights : array_like, optional
-        Shape (n_users,), such as the number of test ratings if `values` are mean squared errors; default 1 each.
+        Shape (n_users,), such as the number of test ratings if `values` are mean squared errors; default 1 each. Finite and
+        above 0, but for users that are left out.
     n_resamples : int
         Number of draws, at least 1.
     seed : int
@@ -716,13 +727,19 @@ def bootstrap_by_user(values, weights=None, *, n_resamples=2000, seed=0):
     check_int("n_resamples", n_resamples, 1)
     check_int("seed", seed, 0)
     values = np.asarray(values, np.float64)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"values must have the shape (n_users,) or (n_systems, n_users), got {values.shape}")
     weights = np.ones(values.shape[-1]) if weights is None else np.asarray(weights, np.float64)
-    if values.ndim not in (1, 2) or weights.shape != values.shape[-1:]:
+    if weights.shape != values.shape[-1:]:
         raise ValueError(f"values and weights must share their last axis, got shapes {values.shape} and {weights.shape}")
     defined = ~np.isnan(np.atleast_2d(values)).any(axis=0)
     if not defined.any():
         raise ValueError("values is empty: no user has a value in every row")
     values, weights = values[..., defined], weights[defined]
+    if not np.isfinite(values).all():
+        raise ValueError("values holds infinity")
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError("weights must be finite and above 0 for every user with a value")
     n = len(weights)
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples) * weights  # (draws, users)
     return values @ counts.T / counts.sum(axis=1)

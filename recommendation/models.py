@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from recommendation.metrics import top_k
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 BLOCK = 512  # users, or rows of a similarity matrix, that are dense at one time
 
@@ -47,8 +47,9 @@ class Recommender:
         TypeError, ValueError
             If `ratings` is not sparse, is empty, or holds NaN or infinity.
         """
-        self.ratings_ = _checked(ratings)
-        self._fit(self.ratings_)
+        ratings = _checked(ratings)
+        self._fit(ratings)
+        self.ratings_ = ratings  # not before: a fit that fails leaves no model that looks fitted
         return self
 
     def predict(self, users, items):
@@ -204,7 +205,7 @@ class Baseline(Recommender):
 
     def __init__(self, reg_user=15.0, reg_item=10.0, n_epochs=10):
         for name, value in (("reg_user", reg_user), ("reg_item", reg_item)):
-            _check_not_negative(name, value)
+            check_number(name, value, 0)
         check_int("n_epochs", n_epochs, 1)
         self.reg_user, self.reg_item, self.n_epochs = reg_user, reg_item, n_epochs
 
@@ -267,7 +268,7 @@ def similarity(ratings, kind="cosine", *, shrinkage=0.0, n_neighbors=None):
     """
     if kind not in ("cosine", "pearson"):
         raise ValueError(f"kind must be 'cosine' or 'pearson', got {kind!r}")
-    _check_not_negative("shrinkage", shrinkage)
+    check_number("shrinkage", shrinkage, 0)
     if n_neighbors is not None:
         check_int("n_neighbors", n_neighbors, 1)
     x = _checked(ratings)
@@ -284,8 +285,9 @@ def similarity(ratings, kind="cosine", *, shrinkage=0.0, n_neighbors=None):
         xy, xx, yy = (x[block] @ x_t).data, (square[block] @ one_t).data, (one[block] @ square_t).data
         if kind == "pearson":
             sum_x, sum_y = (x[block] @ one_t).data, (one[block] @ x_t).data
-            xy, xx, yy = n * xy - sum_x * sum_y, n * xx - sum_x**2, n * yy - sum_y**2
-            xy[(xx < 1e-9 * n * n) | (yy < 1e-9 * n * n)] = 0  # what does not vary comes out as a rounding error
+            n_xx, n_yy = n * xx, n * yy
+            xy, xx, yy = n * xy - sum_x * sum_y, n_xx - sum_x**2, n_yy - sum_y**2
+            xy[(xx < 1e-9 * n_xx) | (yy < 1e-9 * n_yy)] = 0  # what does not vary comes out as a rounding error
         scale = np.sqrt(np.maximum(xx, 1e-300)) * np.sqrt(np.maximum(yy, 1e-300))
         s = xy / scale * n / (n + shrinkage)
         s[common.indices == start + _rows(common)] = 0  # a row is no neighbour of itself
@@ -312,8 +314,8 @@ class _KNN(Recommender):
         check_int("n_neighbors", n_neighbors, 1)
         if similarity not in ("cosine", "pearson"):
             raise ValueError(f"similarity must be 'cosine' or 'pearson', got {similarity!r}")
-        _check_not_negative("shrinkage", shrinkage)
-        _check_not_negative("reg", reg)
+        check_number("shrinkage", shrinkage, 0)
+        check_number("reg", reg, 0)
         self.n_neighbors, self.similarity, self.shrinkage, self.reg = n_neighbors, similarity, shrinkage, reg
 
     def _fit(self, ratings):
@@ -412,19 +414,28 @@ def ridge_rows(targets, features, reg):
         Shape (n_rows, n_columns).
     features : ndarray
         Shape (n_columns, n_features), float32 or float64.
-    reg : ndarray
-        Shape (n_features,), above 0.
+    reg : array_like
+        Shape (n_features,), finite and above 0.
 
     Returns
     -------
     ndarray
         Shape (n_rows, n_features), dtype of `features`; 0 for a row without entries.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `features` has another dtype, or `reg` is not one penalty for each feature.
+
     References
     ----------
     Y. Zhou and others: Large-scale parallel collaborative filtering for the Netflix prize, 2008.
     """
-    n_features, dtype = features.shape[1], features.dtype
+    n_features, dtype, reg = features.shape[1], features.dtype, np.asarray(reg, np.float64)
+    if dtype not in ("float32", "float64"):
+        raise TypeError(f"features must be float32 or float64, got {dtype}")
+    if reg.shape != (n_features,) or not (np.isfinite(reg) & (reg > 0)).all():
+        raise ValueError(f"reg must hold {n_features} penalties, finite and above 0, got {reg}")
     scale = (1 / np.sqrt(reg)).astype(dtype)
     v = features * scale  # in these units every penalty is 1
     targets = _like(targets, targets.data.astype(dtype))
@@ -502,7 +513,7 @@ class MatrixFactorizationALS(_Factors):
         check_int("n_epochs", n_epochs, 1)
         check_int("seed", seed, 0)
         for name, value in (("reg", reg), ("reg_bias", reg_bias)):
-            _check_not_negative(name, value, above=True)
+            check_number(name, value, 0, above=True)
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
         self.n_factors, self.reg, self.reg_bias = n_factors, reg, reg_bias
@@ -561,8 +572,11 @@ class MatrixFactorizationSGD(_Factors):
 
     Parameters
     ----------
-    n_factors, n_epochs, batch_size : int
+    n_factors, n_epochs : int
         At least 1.
+    batch_size : int
+        At least 1. A user with many ratings in a batch takes the sum of their steps, so few users (or few items) need
+        small batches; with a batch too large or steps too long the factors grow without end, and `fit` raises ValueError.
     learning_rate, reg : float
         Step size, above 0, and penalty, at least 0.
     seed : int
@@ -584,8 +598,8 @@ class MatrixFactorizationSGD(_Factors):
         for name, value in (("n_factors", n_factors), ("n_epochs", n_epochs), ("batch_size", batch_size)):
             check_int(name, value, 1)
         check_int("seed", seed, 0)
-        _check_not_negative("learning_rate", learning_rate, above=True)
-        _check_not_negative("reg", reg)
+        check_number("learning_rate", learning_rate, 0, above=True)
+        check_number("reg", reg, 0)
         self.n_factors, self.learning_rate, self.reg, self.n_epochs = n_factors, learning_rate, reg, n_epochs
         self.batch_size, self.seed, self.device = batch_size, seed, device
 
@@ -604,7 +618,7 @@ class MatrixFactorizationSGD(_Factors):
 
         k, rate = self.n_factors, self.learning_rate
         rng = np.random.default_rng(self.seed)  # the same draws on every device
-        self.mean_ = ratings.data.mean()
+        mean = ratings.data.mean()
         # Factors, then the bias, then a constant 1 that meets the other side's bias: one product predicts a rating.
         p, q = (rng.normal(scale=0.1, size=(n, k + 2)).astype(np.float32) for n in ratings.shape)
         p[:, k:], q[:, k:] = [0, 1], [1, 0]
@@ -613,7 +627,7 @@ class MatrixFactorizationSGD(_Factors):
         learned["p"][k + 1] = learned["q"][k] = 0
         users = torch.tensor(_rows(ratings), device=self.device)
         items = torch.tensor(ratings.indices.astype(np.int64), device=self.device)
-        deviation = torch.tensor((ratings.data - self.mean_).astype(np.float32), device=self.device)
+        deviation = torch.tensor((ratings.data - mean).astype(np.float32), device=self.device)
         for _ in range(self.n_epochs):
             order = torch.tensor(rng.permutation(len(deviation)), device=self.device)
             for batch in order.split(self.batch_size):
@@ -623,6 +637,11 @@ class MatrixFactorizationSGD(_Factors):
                 p.index_add_(0, u, (error * q_i - self.reg * p_u) * learned["p"], alpha=rate)
                 q.index_add_(0, i, (error * p_u - self.reg * q_i) * learned["q"], alpha=rate)
         p, q = p.cpu().numpy(), q.cpu().numpy()
+        if not (np.isfinite(p).all() and np.isfinite(q).all()):
+            raise ValueError(
+                "training gave factors that are NaN or infinite; a smaller batch_size or learning_rate may help"
+            )
+        self.mean_ = mean
         self.user_factors_, self.user_bias_ = p[:, :k], p[:, k]
         self.item_factors_, self.item_bias_ = q[:, :k], q[:, k + 1]
 
@@ -665,7 +684,7 @@ class ImplicitALS(Recommender):
         check_int("n_epochs", n_epochs, 1)
         check_int("seed", seed, 0)
         for name, value in (("alpha", alpha), ("reg", reg)):
-            _check_not_negative(name, value, above=True)
+            check_number(name, value, 0, above=True)
         self.n_factors, self.alpha, self.reg, self.n_epochs, self.seed = n_factors, alpha, reg, n_epochs, seed
 
     def _fit(self, ratings):
@@ -728,7 +747,7 @@ class ContentBased(Recommender):
         features = np.asarray(features, np.float64)
         if features.ndim != 2 or not np.isfinite(features).all():
             raise ValueError(f"features must be finite, of shape (n_items, n_features), got shape {features.shape}")
-        _check_not_negative("reg", reg, above=True)
+        check_number("reg", reg, 0, above=True)
         norm = np.linalg.norm(features, axis=1, keepdims=True)
         self.features = np.divide(features, norm, out=np.zeros_like(features), where=norm > 0)
         self.reg = reg
@@ -778,8 +797,7 @@ class Blend(Recommender):
         for model in models:
             if not getattr(model, "predicts_ratings", False):
                 raise ValueError(f"models must predict ratings, {type(model).__name__} does not")
-        if not 0 < validation_size < 1:
-            raise ValueError(f"validation_size must be above 0 and below 1, got {validation_size!r}")
+        check_number("validation_size", validation_size, 0, 1, above=True, below=True)
         check_int("seed", seed, 0)
         self.models, self.validation_size, self.seed = list(models), validation_size, seed
 
@@ -806,10 +824,3 @@ class Blend(Recommender):
     def _pair_scores(self, users, items):
         parts = (w * model._pair_scores(users, items) for w, model in zip(self.weights_, self.models, strict=True))
         return self.constant_ + sum(parts)
-
-
-def _check_not_negative(name, value, *, above=False):
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (value > 0 if above else value >= 0) or not np.isfinite(value):
-        raise ValueError(f"{name} must be {'above' if above else 'at least'} 0 and finite, got {value}")

@@ -149,39 +149,6 @@ def check_make_counter(make_counter):
 
 
 @exercise
-def check_add_client(add_client):
-    """Day 3, exercise 4: ``add_client(average, n_seen, weights, n)``, the clients' mean with one client more."""
-    rng = np.random.default_rng(0)
-    for n_seen, n in [(3, 1), (10, 30), (0, 5)]:
-        average, weights = ([rng.normal(size=shape) for shape in [(3, 2), (2,)]] for _ in range(2))
-        given = [array.copy() for array in (*average, *weights)]
-        result = add_client(average, n_seen, weights, n)
-        case = f"n_seen = {n_seen}, n = {n}"
-        assert all(map(np.array_equal, (*average, *weights), given)), (
-            f"{case}: your function changes the arrays that it is given, as += does. Make new ones."
-        )
-        got = [np.asarray(array) for array in result]
-        assert [array.shape for array in got] == [(3, 2), (2,)], (
-            f"{case}: a client has arrays of shapes (3, 2) and (2,), the result of {[array.shape for array in got]}. "
-            "Average each array with its counterpart."
-        )
-
-        def is_mean(share, case_got=got, average=average, weights=weights):
-            means = [(1 - share) * old + share * new for old, new in zip(average, weights, strict=True)]
-            return [np.allclose(array, mean, rtol=1e-9, atol=1e-12) for array, mean in zip(case_got, means, strict=True)]
-
-        right = is_mean(n / (n_seen + n))
-        assert n_seen or all(right), f"{case}: before the first client the average counts for nothing."
-        assert right != [True, False], f"{case}: the first array is right, the second is not. Average all arrays."
-        assert not all(is_mean(1 / 2)), f"{case}: that is the plain mean. The average stands for {n_seen} examples."
-        assert not all(is_mean(n_seen / (n_seen + n))), f"{case}: the shares are the wrong way round."
-        assert all(right), (
-            f"{case}: the shares of the average and of the client are in the ratio {n_seen} to {n} and sum to 1. If all "
-            "weights are equal, so is the mean."
-        )
-
-
-@exercise
 def check_log1pexp(log1pexp):
     """Day 2, exercise 1: ``log1pexp(x)`` = log(1 + exp(x)), with a value and a gradient that are right for every x."""
     import tensorflow as tf
@@ -226,11 +193,10 @@ def check_log1pexp(log1pexp):
             assert np.isclose(got, right, rtol=rtol, atol=1e-30), (
                 f"The derivative at {number} is {got}, expected {right}: on paper it is 1 / (1 + exp(-x)), 1/2 at 0."
             )
-        curvature, moderate = second.gradient(slopes, x), slice(2, 5)
-        right = (weights * sigmoid * (1 - sigmoid))[moderate]
-        assert curvature is not None and np.allclose(curvature[moderate], right, rtol=10 * rtol), (
-            "The second derivative is not sigmoid(x) * (1 - sigmoid(x)): compute your derivative with TensorFlow, "
-            "so that a tape can differentiate it again."
+        curvature, right = second.gradient(slopes, x), weights * sigmoid * (1 - sigmoid)
+        assert curvature is not None and np.allclose(curvature, right, rtol=10 * rtol, atol=1e-15), (
+            "The second derivative is not sigmoid(x) * (1 - sigmoid(x)): compute your derivative with TensorFlow, so that "
+            "a tape can differentiate it again, and without an exp that overflows."
         )
 
 
@@ -486,7 +452,40 @@ def check_accumulated_gradients(accumulated_gradients):
             f"{case}: this is not the gradient of the mean over all examples. A piece counts as much as it has "
             "examples, of all that there are."
         )
-        assert longest == max(lengths), (
+        assert longest <= max(lengths), (
             f"{case}: right numbers, but loss was given {longest} examples at once. They do not fit on the device: one "
             "piece at a time."
+        )
+
+
+@exercise
+def check_add_client(add_client):
+    """Day 3, exercise 4: ``add_client(average, n_seen, weights, n)``, the clients' mean with one client more."""
+    rng = np.random.default_rng(0)
+    for n_seen, n in [(3, 1), (10, 30), (0, 5)]:
+        average, weights = ([rng.normal(size=shape) for shape in [(3, 2), (2,)]] for _ in range(2))
+        given = [array.copy() for array in (*average, *weights)]
+        result = add_client(average, n_seen, weights, n)
+        case = f"n_seen = {n_seen}, n = {n}"
+        assert all(map(np.array_equal, (*average, *weights), given)), (
+            f"{case}: your function changes the arrays that it is given, as += does. Make new ones."
+        )
+        got = [np.asarray(array) for array in result]
+        assert [array.shape for array in got] == [(3, 2), (2,)], (
+            f"{case}: a client has arrays of shapes (3, 2) and (2,), the result of {[array.shape for array in got]}. "
+            "Average each array with its counterpart."
+        )
+
+        def is_mean(share, case_got=got, average=average, weights=weights):
+            means = [(1 - share) * old + share * new for old, new in zip(average, weights, strict=True)]
+            return [np.allclose(array, mean, rtol=1e-9, atol=1e-12) for array, mean in zip(case_got, means, strict=True)]
+
+        right = is_mean(n / (n_seen + n))
+        assert n_seen or all(right), f"{case}: before the first client the average counts for nothing."
+        assert right != [True, False], f"{case}: the first array is right, the second is not. Average all arrays."
+        assert not all(is_mean(1 / 2)), f"{case}: that is the plain mean. The average stands for {n_seen} examples."
+        assert not all(is_mean(n_seen / (n_seen + n))), f"{case}: the shares are the wrong way round."
+        assert all(right), (
+            f"{case}: the shares of the average and of the client are in the ratio {n_seen} to {n} and sum to 1. If all "
+            "weights are equal, so is the mean."
         )

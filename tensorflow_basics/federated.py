@@ -6,13 +6,15 @@ as those of Flower's ``NumPyClient`` do, so that the same clients also run there
 Reference: H. B. McMahan et al.: Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017.
 """
 
+import contextlib
 import functools
+import math
 import threading
 
 import numpy as np
 import tensorflow as tf
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 def split_clients(y, n_clients, *, shards_per_client=None, sizes=None, seed=0):
@@ -174,9 +176,7 @@ class Client:
         check_int("epochs", epochs, 1)
         if batch_size is not None:
             check_int("batch_size", batch_size, 1)
-        _check_number("learning_rate", learning_rate)
-        if not 0 < learning_rate < np.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
+        check_number("learning_rate", learning_rate, 0, above=True)
         check_int("seed", seed, 0)
         self._loss, self._x, self._y = loss, tf.constant(x), tf.constant(y)
         self._epochs, self._batch_size = int(epochs), int(min(batch_size or len(x), len(x)))
@@ -285,8 +285,8 @@ def federated_averaging(clients, weights, *, rounds=10, fraction=1.0, score=None
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong type or range, or a client returns weights that are NaN, infinite or of another shape.
-        The message names the client and the round.
+        If an argument has the wrong type or range, or a client returns weights that are NaN, infinite or of another shape,
+        a loss that is NaN or infinite, or a number of examples below 1. The message names the client and the round.
 
     Examples
     --------
@@ -306,9 +306,7 @@ def federated_averaging(clients, weights, *, rounds=10, fraction=1.0, score=None
             raise TypeError(f"clients[{k}] must have the methods fit and evaluate, got {type(client).__name__}")
     weights = _float_arrays("weights", weights)
     check_int("rounds", rounds, 1)
-    _check_number("fraction", fraction)
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be above 0 and at most 1, got {fraction}")
+    check_number("fraction", fraction, 0, 1, above=True)
     if score is not None and not callable(score):
         raise TypeError(f"score must be a function of the weights, got {score!r}")
     check_int("seed", seed, 0)
@@ -320,21 +318,33 @@ def federated_averaging(clients, weights, *, rounds=10, fraction=1.0, score=None
         chosen = sorted(rng.choice(len(clients), n_chosen, replace=False).tolist())
         client_weights, sizes = [], []
         for k in chosen:
-            try:
+            with _naming(k, number):
                 trained, size, _ = clients[k].fit([array.copy() for array in weights], {"round": number})
                 client_weights.append(_float_arrays("its weights", trained, like=weights))
                 check_int("its number of examples", size, 1)
                 sizes.append(size)
-            except (TypeError, ValueError) as error:
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"clients[{k}] in round {number}: {error}") from error
         weights = federated_average(client_weights, sizes)
-        losses = [client.evaluate([array.copy() for array in weights], {"round": number}) for client in clients]
+        losses = []
+        for k, client in enumerate(clients):
+            with _naming(k, number):
+                loss, size, _ = client.evaluate([array.copy() for array in weights], {"round": number})
+                check_number("its loss", loss, -math.inf, above=True)
+                check_int("its number of examples", size, 1)
+                losses.append((loss, size))
         history["clients"].append(chosen)
-        history["loss"].append(sum(loss * n for loss, n, _ in losses) / sum(n for _, n, _ in losses))
+        history["loss"].append(sum(loss * n for loss, n in losses) / sum(n for _, n in losses))
         if score is not None:
             history["score"].append(score(weights))
     return weights, history
+
+
+@contextlib.contextmanager
+def _naming(k, number):
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"clients[{k}] in round {number}: {error}") from error
 
 
 def clip_update(update, max_norm, *, noise=0.0, seed=0):
@@ -377,12 +387,8 @@ def clip_update(update, max_norm, *, noise=0.0, seed=0):
     [array([0.6]), array([0. , 0.8])]
     """
     arrays = _float_arrays("update", update)
-    _check_number("max_norm", max_norm)
-    if not 0 < max_norm < np.inf:
-        raise ValueError(f"max_norm must be above 0 and finite, got {max_norm}")
-    _check_number("noise", noise)
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be 0 or more and finite, got {noise}")
+    check_number("max_norm", max_norm, 0, above=True)
+    check_number("noise", noise, 0)
     norm = np.sqrt(sum(np.sum(np.square(array, dtype=np.float64)) for array in arrays))
     scale = min(1.0, max_norm / norm) if norm > 0 else 1.0
     rng = np.random.default_rng(seed)
@@ -461,8 +467,3 @@ def _numeric(name, values):
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return values
-
-
-def _check_number(name, value):
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {value!r}")

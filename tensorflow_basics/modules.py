@@ -8,7 +8,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_bool, check_int
 
 ACTIVATIONS = {
     "elu": tf.nn.elu,
@@ -66,8 +66,8 @@ def glorot_uniform(shape, seed=None, dtype=tf.float32):
     fan_in, fan_out = shape
     check_int("fan_in", fan_in, 1)
     check_int("fan_out", fan_out, 1)
-    _check_seed(seed)
-    dtype = _checked_dtype(dtype)
+    check_seed(seed)
+    dtype = checked_dtype(dtype)
     limit = math.sqrt(6 / (fan_in + fan_out))
     if seed is None:
         return tf.random.uniform((fan_in, fan_out), -limit, limit, dtype)
@@ -128,10 +128,10 @@ class Dense(tf.Module):
 
     def __init__(self, units, activation=None, use_bias=True, *, seed=None, dtype=tf.float32, name=None):
         check_int("units", units, 1)
-        _check_bool("use_bias", use_bias)
-        _check_seed(seed)
-        dtype = _checked_dtype(dtype)
-        activation = _checked_activation("activation", activation)
+        check_bool("use_bias", use_bias)
+        check_seed(seed)
+        dtype = checked_dtype(dtype)
+        activation = checked_activation("activation", activation)
         super().__init__(name=name)
         self.units, self.use_bias, self.dtype, self.activation = int(units), bool(use_bias), dtype, activation
         self.kernel = self.bias = None
@@ -241,11 +241,11 @@ class MLP(tf.Module):
             raise ValueError("units must name at least one layer, got none")
         for i, width in enumerate(units):
             check_int(f"units[{i}]", width, 1)
-        _check_bool("use_bias", use_bias)
-        _check_seed(seed)
-        dtype = _checked_dtype(dtype)
-        activation = _checked_activation("activation", activation)
-        output_activation = _checked_activation("output_activation", output_activation)
+        check_bool("use_bias", use_bias)
+        check_seed(seed)
+        dtype = checked_dtype(dtype)
+        activation = checked_activation("activation", activation)
+        output_activation = checked_activation("output_activation", output_activation)
         super().__init__(name=name)
         n = len(units)
         seeds = [None] * n if seed is None else (np.random.SeedSequence(seed).generate_state(n) >> 1).tolist()
@@ -282,17 +282,14 @@ class MLP(tf.Module):
         return x
 
 
-def _check_bool(name, value):
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be a bool, got {value!r}")
-
-
-def _check_seed(seed):
+def check_seed(seed):
+    """Raise TypeError or ValueError unless `seed` is None or an integer from 0 to 2**31 - 1."""
     if seed is not None:
         check_int("seed", seed, 0, 2**31 - 1)
 
 
-def _checked_dtype(dtype):
+def checked_dtype(dtype):
+    """`dtype` as a tf.DType; TypeError or ValueError unless it is float32 or float64."""
     try:
         checked = tf.as_dtype(dtype)
     except TypeError as error:
@@ -302,7 +299,8 @@ def _checked_dtype(dtype):
     return checked
 
 
-def _checked_activation(name, activation):
+def checked_activation(name, activation):
+    """The function that `activation`, see `Dense`, stands for; TypeError or ValueError unless there is one."""
     if activation is None:
         return ACTIVATIONS["linear"]
     if isinstance(activation, str):
@@ -316,12 +314,15 @@ def _checked_activation(name, activation):
 
 def _checked_input(x, dtype, kernel):
     """`x` as a tensor of `dtype` whose last axis fits `kernel`, or can build one."""
+    given = x
     try:
-        x = tf.convert_to_tensor(x)
+        x = tf.convert_to_tensor(given)
     except (TypeError, ValueError) as error:  # rows of different lengths, a sparse tensor, objects
         raise TypeError(f"x must be an array of numbers: {error}") from error
     if not x.dtype.is_floating:
         raise TypeError(f"x must be floating point, got {x.dtype.name}: cast it first")
+    if isinstance(given, (list, tuple)):  # Python's numbers, which would otherwise have been rounded to float32
+        x = tf.convert_to_tensor(given, dtype_hint=dtype)
     if x.shape.rank is None or x.shape.rank < 2:
         raise ValueError(f"x must have shape (..., n_features), at least two axes, got {x.shape}")
     n_features = x.shape[-1]

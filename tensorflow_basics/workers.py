@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import NamedTuple
 
-from tensorflow_basics.checks import check_int
+from tensorflow_basics.checks import check_int, check_number
 
 
 class Result(NamedTuple):
@@ -114,11 +114,12 @@ class Workers:
         Parameters
         ----------
         timeout : float
-            Seconds to wait at most, more than 0.
+            Seconds to wait at most, above 0 and finite.
         check : bool
             Whether it is an error if a worker fails.
         grace : float
-            Seconds that the others, which may wait for it, get after a worker has failed; then they are stopped.
+            Seconds, 0 or more and finite, that the others, which may wait for it, get after a worker has failed; then they
+            are stopped.
 
         Returns
         -------
@@ -127,14 +128,16 @@ class Workers:
 
         Raises
         ------
+        TypeError, ValueError
+            If `timeout` or `grace` is not a number or out of range; the workers run on.
         TimeoutError
             If no worker failed, and one still runs after `timeout`; all are stopped, and the message shows the end of each
             log.
         RuntimeError
             If `check` and a worker failed; the message shows the end of each log.
         """
-        if not timeout > 0:
-            raise ValueError(f"timeout must be more than 0 seconds, got {timeout!r}")
+        check_number("timeout", timeout, 0, above=True)
+        check_number("grace", grace, 0)
         start, first_failure = time.monotonic(), None
         try:
             while any(process.poll() is None for process in self._processes):

@@ -284,7 +284,7 @@ def the_map(days):
         "The days with their goals, every claim of the log with its verdict, and a glossary. Each link leads to the "
         "section of the notebook where the claim is asserted or the term introduced.",
         "## The days",
-        "A day builds on those from which a line leads down to it; each day's first table names what it needs.",
+        "A day needs those from which a line leads down to it. Its first table also names, after a semicolon, what helps.",
         f"![{prerequisites(days)[1]}](prerequisites.svg)",
     ]
     for day in days:

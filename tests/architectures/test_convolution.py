@@ -283,6 +283,7 @@ def test_layer_has_he_weights_from_its_seed_and_equals_the_function():
     np.testing.assert_array_equal(layer(x), y)
     assert Conv2D(1, 2, 3, use_bias=False).bias is None
     assert Conv2D(1, 2, 3, dtype=tf.float64)(tf.zeros([1, 3, 3, 1], tf.float64)).dtype == tf.float64
+    np.testing.assert_array_equal(Conv2D(8, 4, 3, lambda x: 2 * x, seed=1)(x), 2 * Conv2D(8, 4, 3, seed=1)(x))
     tf.random.set_seed(0)
     assert not np.array_equal(Conv2D(1, 2, 3).kernel, Conv2D(1, 2, 3).kernel)
 
@@ -342,10 +343,13 @@ X, KERNEL = np.zeros((2, 5, 6, 4), "float32"), np.zeros((3, 3, 4, 8), "float32")
         (lambda: avg_pool2d(X, 0), ValueError, "pool_size must be at least 1, got 0"),
         (lambda: avg_pool2d(X[0]), ValueError, "x must have shape"),
         (lambda: output_size(0, 3), ValueError, "size must be at least 1"),
+        (lambda: output_size(28, 5, stride=0), ValueError, "^stride must be at least 1, got 0"),
+        (lambda: output_size(28, 5, dilation=0), ValueError, "^dilation must be at least 1, got 0"),
         (lambda: output_size(4, 5), ValueError, "larger than the padded picture"),
         (lambda: Conv2D(0, 8, 3), ValueError, "in_channels must be at least 1"),
         (lambda: Conv2D(4, 6, 3, groups=4), ValueError, "groups must divide in_channels 4 and filters 6, got 4"),
         (lambda: Conv2D(4, 8, 3, "soft"), ValueError, "activation must be one of"),
+        (lambda: Conv2D(4, 8, 3, ["relu"]), TypeError, "activation must be a name or a callable"),
         (lambda: Conv2D(4, 8, 3, use_bias=1), TypeError, "use_bias must be a bool"),
         (lambda: Conv2D(4, 8, 3, padding="full"), ValueError, "padding must be"),
         (lambda: Conv2D(4, 8, 3, seed=-1), ValueError, "seed must be from 0"),

@@ -474,7 +474,7 @@ def test_sizes_of_sentences():
         ({"languages": ("en", "en_GB")}, ValueError, "too small.*Leave it out, or the language that shares"),
         ({"seed": 1.5}, TypeError, "seed must be an int"),
         ({"seed": -1}, ValueError, "seed must be from 0"),
-        ({"test_size": "half"}, TypeError, "test_size must be a float"),
+        ({"test_size": "half"}, TypeError, "test_size must be a number"),
         ({"test_size": True}, TypeError, "test_size"),
         ({"test_size": 0}, ValueError, "test_size must be above 0 and below 1"),
         ({"test_size": 1.0}, ValueError, "test_size"),

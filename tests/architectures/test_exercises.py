@@ -414,6 +414,10 @@ def update_bias_of_the_time_constant(n_steps):
     return np.log(n_steps)
 
 
+def update_bias_in_float32(n_steps):
+    return torch.logit(torch.tensor(0.5) ** (1 / n_steps))
+
+
 def update_bias_of_one_step(n_steps):
     return 0.0
 
@@ -503,7 +507,17 @@ def keras_to_torch_with_biases_in_keras_order(kernel, recurrent_kernel, bias):
 
 
 def is_gru_step(
-    step, *, sizes=(3, 4), batch=5, h_scale=1.0, biases=True, dtype=torch.float64, atol=1e-10, gradients=True, by_state=True
+    step,
+    *,
+    sizes=(3, 4),
+    batch=5,
+    h_scale=1.0,
+    biases=True,
+    dtype=torch.float64,
+    atol=1e-10,
+    gradients=True,
+    by_state=True,
+    by_parameters=True,
 ):
     cell = torch.nn.GRUCell(*sizes, bias=True).to(dtype)
     if not biases:
@@ -515,7 +529,7 @@ def is_gru_step(
     mixture = torch.randn(batch, sizes[1], dtype=dtype)
     results = []
     for new in (step(*arguments), cell(x, h)):
-        by = [argument for argument in arguments if argument.requires_grad]
+        by = [argument for argument in arguments[: None if by_parameters else 2] if argument.requires_grad]
         found = torch.autograd.grad((mixture * new).sum(), by, materialize_grads=True) if gradients else ()
         results.append([new, *found])
     return all(torch.allclose(ours, theirs, rtol=0, atol=atol) for ours, theirs in zip(*results, strict=True))
@@ -557,6 +571,10 @@ def is_gru_step_in_values(step):
 
 def is_gru_step_but_for_the_gradient_by_the_state(step):
     return is_gru_step(step, by_state=False)
+
+
+def is_gru_step_but_for_the_gradients_by_the_parameters(step):
+    return is_gru_step(step, by_parameters=False)
 
 
 def is_gru_step_always(step):
@@ -620,6 +638,7 @@ def is_gru_step_never(step):
                 is_gru_step_roughly: "small tolerance",
                 is_gru_step_in_values: "a reset gate that passes no gradient",
                 is_gru_step_but_for_the_gradient_by_the_state: "by the state too",
+                is_gru_step_but_for_the_gradients_by_the_parameters: "by the parameters too",
                 is_gru_step_always: "reset gate before",
                 is_gru_step_never: "refuses a right step",
             },
@@ -629,3 +648,8 @@ def is_gru_step_never(step):
 )
 def test_check_of_day_16(check, right, wrong, capsys):
     assert_answers_back(check, right, wrong, capsys)
+
+
+def test_the_update_bias_may_be_computed_in_float32(capsys):
+    exercises.check_update_bias(update_bias_in_float32)
+    assert capsys.readouterr().out == "Correct.\n"

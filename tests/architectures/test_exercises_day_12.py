@@ -118,6 +118,12 @@ def above_a_threshold(probabilities, p):
     return kept / kept.sum()
 
 
+def above_the_last_that_is_needed(probabilities, p):
+    cutoff = probabilities[nucleus(probabilities, p) > 0].min()
+    kept = probabilities * (probabilities >= cutoff)
+    return kept / kept.sum()
+
+
 def perplexity(logits, targets):
     return cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100).exp()
 
@@ -191,6 +197,7 @@ def one_for_each_token(logits, targets):
                 in_sorted_order: "back in its place",
                 not_renormalised: "What stays shares 1",
                 above_a_threshold: "expected",
+                above_the_last_that_is_needed: "Compare ranks",
             },
         ),
         (

@@ -254,11 +254,28 @@ def test_functions_refuse_bad_input(function, y_true, logits, error, message):
         function(y_true, logits)
 
 
+def test_softmax_refuses_integers():
+    with pytest.raises(TypeError, match="logits must be floating point, got int32"):
+        softmax([[1, 2]])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_labels_may_be_of_any_integer_type(dtype):
+    logits, y_true = random_case((5, 3))
+    labels = y_true.numpy().astype(dtype)
+    for function in (cross_entropy, cross_entropy_gradient):
+        np.testing.assert_array_equal(function(labels, logits), function(y_true, logits))
+
+
 def test_predict_and_score_refuse_wrong_shapes():
     model = SoftmaxRegression(4, 3)
     for method in (model, model.predict, model.predict_proba):
         with pytest.raises(ValueError, match=r"x must have shape \(n, 4\)"):
             method(np.zeros(4))
+    for method in (model.predict, model.predict_proba):
+        with pytest.raises(ValueError, match="x must be finite, got NaN or infinity"):
+            method(np.full((2, 4), np.nan))
+        assert tf.function(method)(X).shape[0] == 6  # in a graph nothing is known of the values
     with pytest.raises(ValueError, match="empty"):
         model.score(X[:0], Y[:0])
 

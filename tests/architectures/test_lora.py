@@ -120,6 +120,28 @@ def test_it_works_inside_our_models_and_torchs():
         torch.testing.assert_close(merge_lora(model)(*x), unmerged, rtol=1e-5, atol=1e-5)
 
 
+def test_a_layer_that_stands_in_two_places_stays_one():
+    torch.manual_seed(0)
+    layer, x = torch.nn.Linear(4, 4), torch.randn(3, 4)
+    model = torch.nn.Sequential(layer, torch.nn.Sequential(layer, torch.nn.Tanh()), layer)
+    expected = model(x)
+    add_lora(model, rank=2)
+    assert isinstance(model[0], LoRALinear) and model[0] is model[1][0] is model[2]
+    assert torch.equal(model(x), expected) and count_parameters(model) == (16, 36)
+    torch.nn.init.normal_(model[0].lora_B)
+    unmerged = model(x)
+    merge_lora(model)
+    assert type(model[0]) is torch.nn.Linear and model[0] is model[1][0] is model[2]
+    torch.testing.assert_close(model(x), unmerged)
+
+
+def test_merging_a_single_layer_returns_it_merged():
+    layer = LoRALinear(torch.nn.Linear(5, 3), rank=2)
+    torch.nn.init.normal_(layer.lora_B)
+    merged = merge_lora(layer)
+    assert type(merged) is torch.nn.Linear and torch.equal(merged.weight, layer.weight)
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [
@@ -129,7 +151,8 @@ def test_it_works_inside_our_models_and_torchs():
         ({"rank": 4}, ValueError, r"rank must be at most 3, the smaller side of the layer's weight \(3, 5\), got 4"),
         ({"alpha": 0}, ValueError, "alpha must be above 0"),
         ({"alpha": float("nan")}, ValueError, "alpha must be above 0"),
-        ({"alpha": "1"}, TypeError, "alpha must be a float"),
+        ({"alpha": "1"}, TypeError, "alpha must be a number"),
+        ({"alpha": float("inf")}, ValueError, "alpha must be above 0 and finite"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(changed, error, message):

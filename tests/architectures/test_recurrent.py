@@ -109,6 +109,18 @@ def test_unbatched_input_and_default_states(kind):
 
 
 @pytest.mark.parametrize(("kind", "variant"), CASES, ids=case_id)
+def test_an_empty_batch_gives_torchs_shapes_and_gradients_of_zero(kind, variant):
+    input = torch.zeros((0, 7, 3) if variant.get("batch_first") else (7, 0, 3), dtype=torch.float64, requires_grad=True)
+    for their, our in zip(*(results(layer, input, None, [input]) for layer in twins(kind, variant, 3, 5)), strict=True):
+        assert our.shape == their.shape and not our.any()
+
+
+@pytest.mark.parametrize("make", [GRU, GRUCell])
+def test_repr_shows_where_the_reset_gate_acts(make):
+    assert repr(make(3, 5, bias=False, reset_after=False)) == f"{make.__name__}(3, 5, bias=False, reset_after=False)"
+
+
+@pytest.mark.parametrize(("kind", "variant"), CASES, ids=case_id)
 def test_the_same_keys_shapes_and_initial_values_as_torch(kind, variant):
     torch.manual_seed(3)
     theirs = getattr(torch.nn, kind)(5, 6, **variant)
@@ -382,7 +394,6 @@ X = torch.zeros(5, 2, 3)
         (X[0, 0], None, ValueError, "input must have 2 axes"),
         (X[None], None, ValueError, "input must have 2 axes"),
         (X[:0], None, ValueError, "at least one step"),
-        (X[:, :0], None, ValueError, "at least one step and one sequence"),
         (X.double(), None, ValueError, "input must have dtype and device of the weights"),
         (X.to("meta"), None, ValueError, "torch.float32 on cpu, got torch.float32 on meta"),
         (X.numpy(), None, TypeError, "input must be a tensor or a PackedSequence"),
@@ -415,22 +426,29 @@ def test_lstm_wants_a_pair_of_states(hx):
         ({"input_size": 0}, ValueError, "input_size must be at least 1"),
         ({"hidden_size": 2.0}, TypeError, "hidden_size must be an int"),
         ({"num_layers": 0}, ValueError, "num_layers must be at least 1"),
-        ({"dropout": 1.5}, ValueError, "dropout must be a probability from 0 to 1"),
+        ({"bias": "no"}, TypeError, "bias must be a bool, got 'no'"),
+        ({"batch_first": 1}, TypeError, "batch_first must be a bool"),
+        ({"bidirectional": None}, TypeError, "bidirectional must be a bool"),
+        ({"dropout": 1.5}, ValueError, "dropout must be at least 0 and at most 1"),
         ({"dropout": -0.1}, ValueError, "dropout"),
-        ({"dropout": True}, ValueError, "dropout"),
+        ({"dropout": True}, TypeError, "dropout must be a number"),
+        ({"dropout": 1j}, TypeError, "dropout must be a number"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(kind, arguments, error, message):
     with pytest.raises(error, match=message):
         KINDS[kind](**{"input_size": 3, "hidden_size": 4} | arguments)
-    if name := next((name for name in arguments if name.endswith("_size")), None):
+    if arguments.keys() <= {"input_size", "hidden_size", "bias"}:
         with pytest.raises(error, match=message):
-            CELLS[kind](**{"input_size": 3, "hidden_size": 4, name: arguments[name]})
+            CELLS[kind](**{"input_size": 3, "hidden_size": 4} | arguments)
 
 
 def test_bad_arguments_of_one_kind():
     with pytest.raises(ValueError, match="nonlinearity must be 'tanh' or 'relu'"):
         RNN(3, 4, nonlinearity="gelu")
+    for make in (GRU, GRUCell):
+        with pytest.raises(TypeError, match="reset_after must be a bool, got 'no'"):
+            make(3, 4, reset_after="no")
     with pytest.raises(ValueError, match="proj_size must be from 0 to 3, got 4"):
         LSTM(3, 4, proj_size=4)
     with pytest.raises(TypeError, match="proj_size must be an int"):

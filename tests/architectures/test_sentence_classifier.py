@@ -30,6 +30,25 @@ def test_a_text_gets_the_same_logits_alone_and_in_any_batch(make):
     assert torch.equal(model.predict(texts, batch_size=2), together.argmax(dim=1))
 
 
+def test_predictions_drop_nothing_and_leave_every_mode_as_it_was():
+    torch.manual_seed(0)
+    model = classifier(RNN(4, 16, num_layers=2, dropout=0.5))
+    texts, y = ["abc", "fed", "", "cafe"] * 25, [0, 1, 2, 1] * 25
+    model.embedding.eval()
+    state = torch.get_rng_state()
+    assert torch.equal(model.predict(texts), model.predict(texts))
+    torch.testing.assert_close(*(model.predict_while_reading("abc") for _ in range(2)), rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training and model.layer.training and not model.embedding.training
+    with pytest.raises(TypeError):
+        model.predict([None])
+    assert model.training
+    model.eval()
+    history = fit(model, texts, y, epochs=1, validation=(texts, y))
+    assert model.layer.training and not torch.equal(model(texts), model(texts))  # it trained with dropout
+    assert history["accuracy"] == [(model.predict(texts) == torch.tensor(y)).double().mean().item()]
+
+
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_the_layers_of_torch_can_take_our_place(kind):
     models = [
@@ -94,15 +113,16 @@ def test_batches_are_cut_from_pools_of_ten_sorted_by_length():
     assert sorted(batch.tolist() for batch in batches) == sorted(expected)
 
 
-def test_fit_equals_the_plain_loop_where_one_batch_holds_all():
+@pytest.mark.parametrize("steps", [2, 6])
+def test_fit_equals_the_plain_loop_where_one_batch_holds_all(steps):
     texts, y = texts_by_their_first_letter(20)
     torch.manual_seed(0)
     model = classifier(GRU(4, 5).double()).double()
     twin = copy.deepcopy(model)
-    history = fit(model, texts, y, epochs=6, batch_size=20, learning_rate=0.1, max_norm=0.2)
+    history = fit(model, texts, y, epochs=steps, batch_size=20, learning_rate=0.1, max_norm=0.2)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=6)
-    for step in range(6):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps)
+    for step in range(steps):
         loss = torch.nn.functional.cross_entropy(twin(texts), torch.tensor(y))
         twin.zero_grad()
         loss.backward()
@@ -112,6 +132,15 @@ def test_fit_equals_the_plain_loop_where_one_batch_holds_all():
         assert [history["loss"][step], history["grad_norm"][step]] == pytest.approx([loss.item(), norm.item()], rel=1e-9)
     for ours, plain in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours, plain, rtol=0, atol=1e-9)
+
+
+def test_a_single_step_is_taken_at_the_learning_rate():
+    model = classifier(GRU(4, 5))
+    before = model.output.bias.detach().clone()
+    fit(model, ["a", "b"], [0, 1], epochs=1, learning_rate=0.01)
+    torch.testing.assert_close(
+        (model.output.bias - before).abs(), torch.full((3,), 0.01), rtol=1e-3, atol=0
+    )  # Adam's first
 
 
 def test_clipping_limits_the_step_and_not_the_reported_norm():
@@ -134,6 +163,7 @@ def test_clipping_limits_the_step_and_not_the_reported_norm():
         ({"alphabet": "aba"}, ValueError, "alphabet must hold each character once"),
         ({"layer": RNN}, TypeError, "layer must be a recurrent layer"),
         ({"layer": torch.nn.Linear(3, 4)}, TypeError, "layer must be a recurrent layer"),
+        ({"layer": torch.nn.RNNCell(3, 4)}, TypeError, r"such as RNN\(32, 64\), not a cell, got RNNCell"),
         ({"num_classes": 1}, ValueError, "num_classes must be at least 2"),
     ],
 )
@@ -164,11 +194,14 @@ def test_bad_texts_are_refused_by_name():
         ({"texts": [], "y": []}, ValueError, "y must"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),
         ({"batch_size": 2.0}, TypeError, "batch_size must be an int"),
-        ({"learning_rate": 0}, ValueError, "learning_rate must be a number above 0"),
-        ({"max_norm": -1.0}, ValueError, "max_norm must be a number above 0"),
+        ({"learning_rate": 0}, ValueError, "learning_rate must be above 0"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number"),
+        ({"max_norm": -1.0}, ValueError, "max_norm must be above 0"),
         ({"max_norm": float("nan")}, ValueError, "max_norm"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"validation": (["a"], [5])}, ValueError, "validation's y must hold classes"),
+        ({"validation": (["a", "b"], [0])}, ValueError, "validation's y must be 2 int labels"),
+        ({"validation": (["a"],)}, ValueError, r"validation must be a pair \(texts, y\), got \(\['a'\],\)"),
     ],
 )
 def test_fit_refuses_bad_arguments_by_name(arguments, error, message):

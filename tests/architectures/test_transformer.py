@@ -348,8 +348,9 @@ def test_settings_give_the_distribution_computed_by_hand(settings, expected):
 
 
 def test_equal_logits_keep_exactly_k_and_impossible_tokens_stay_so():
-    for k in (1, 3, 7):
-        assert (next_token_probabilities(torch.zeros(7), top_k=k) > 0).sum() == k
+    for n, k in ((7, 1), (7, 3), (7, 7), (1000, 20)):  # and of equals the first
+        kept = next_token_probabilities(torch.zeros(2, n), top_k=k) > 0
+        assert kept[:, :k].all() and not kept[:, k:].any()
     assert (next_token_probabilities(torch.zeros(7), top_p=3 / 7 - 0.01) > 0).sum() == 3
     assert next_token_probabilities(torch.zeros(7), temperature=0).tolist() == [1, 0, 0, 0, 0, 0, 0]
     logits = torch.tensor([0.0, -math.inf, 0.0])
@@ -395,6 +396,10 @@ def test_drawn_tokens_follow_the_probabilities():
         (lambda: Stack(0, 4), ValueError, "vocab_size must be at least 1"),
         (lambda: Decoder(9, 0), ValueError, "context must be at least 1"),
         (lambda: Encoder(9, 4, num_layers=0), ValueError, "num_layers must be at least 1"),
+        (lambda: Decoder(9, 4, d_model=0), ValueError, "d_model must be at least 1, got 0"),
+        (lambda: Decoder(9, 4, 8.0), TypeError, "d_model must be an int"),
+        (lambda: EncoderDecoder(9, 4, nhead=0), ValueError, "nhead must be at least 1"),
+        (lambda: Encoder(9, 4, 8, nhead=3), ValueError, "d_model must be a multiple of nhead = 3, got 8"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(call, error, message):
@@ -433,6 +438,26 @@ def test_bad_tokens_are_refused(tokens, error, message):
         Decoder(9, 4, 8, 2)(tokens)
 
 
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (torch.ones(1, 2), TypeError, "source must be a tensor of int64"),
+        (torch.tensor([[1, 9]]), ValueError, "source must lie from 0 to vocab_size - 1 = 8"),
+        (torch.ones(1, 5).long(), ValueError, "source must fit into the context of 4, got 5"),
+    ],
+)
+def test_a_bad_source_is_refused_as_such(source, error, message):
+    with pytest.raises(error, match=message):
+        EncoderDecoder(9, 4, 8, 2)(source, torch.ones(1, 2).long())
+
+
+@pytest.mark.parametrize("cross_attention", [False, True])
+def test_memory_goes_with_cross_attention(cross_attention):
+    tokens, memory = torch.ones(1, 2).long(), None if cross_attention else torch.zeros(1, 3, 8)
+    with pytest.raises(ValueError, match="memory is needed with cross_attention=True, and cannot be looked at without it"):
+        Decoder(9, 4, 8, 2, cross_attention=cross_attention)(tokens, memory)
+
+
 def test_the_cache_counts_towards_the_context():
     model = Decoder(9, 4, 8, 2)
     cache = model.empty_cache()
@@ -446,6 +471,7 @@ def test_the_cache_counts_towards_the_context():
     [
         ({"prompt": torch.ones(1, 0).long()}, ValueError, "prompt must have shape"),
         ({"prompt": torch.ones(1, 1)}, TypeError, "prompt must be a tensor of int64"),
+        ({"prompt": torch.tensor([[1, 2], [1, 0]])}, ValueError, r"prompt must hold no padding \(0\)"),
         (
             {"prompt": torch.ones(1, 7).long()},
             ValueError,
@@ -453,15 +479,16 @@ def test_the_cache_counts_towards_the_context():
         ),
         ({"prompt": torch.ones(1, 9).long()}, ValueError, "leaves room for 0 new tokens"),
         ({"max_new_tokens": 0}, ValueError, "max_new_tokens must be at least 1"),
-        ({"temperature": -1.0}, ValueError, "temperature must be 0"),
-        ({"temperature": float("nan")}, ValueError, "temperature must be 0"),
-        ({"temperature": "hot"}, TypeError, "temperature must be a float"),
+        ({"temperature": -1.0}, ValueError, "temperature must be at least 0"),
+        ({"temperature": float("nan")}, ValueError, "temperature must be at least 0"),
+        ({"temperature": "hot"}, TypeError, "temperature must be a number"),
+        ({"temperature": None}, TypeError, "temperature must be a number"),
         ({"top_k": 0}, ValueError, "top_k must be from 1 to 9"),
         ({"top_k": 10}, ValueError, "top_k must be from 1 to 9"),
         ({"top_p": 0.0}, ValueError, "top_p must be above 0 and at most 1"),
         ({"top_p": 1.01}, ValueError, "top_p must be above 0 and at most 1"),
         ({"top_p": float("nan")}, ValueError, "top_p must be above 0 and at most 1"),
-        ({"top_p": True}, TypeError, "top_p must be a float"),
+        ({"top_p": True}, TypeError, "top_p must be a number"),
         ({"stop": 9}, ValueError, "stop must be from 0 to 8"),
         ({"source": torch.ones(1, 1).long()}, ValueError, "a Decoder takes none"),
         ({"model": EncoderDecoder(9, 8, 8, 2)}, ValueError, "an EncoderDecoder needs a source"),

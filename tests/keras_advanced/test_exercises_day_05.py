@@ -76,6 +76,8 @@ def specificity(fault=None):
             if fault == "if":
                 sample_weight = sample_weight if sample_weight else 1.0
             weight = 1.0 if sample_weight is None or fault == "unweighted" else sample_weight
+            if fault != "not flat":
+                y_true, y_pred = ops.reshape(y_true, [-1]), ops.reshape(y_pred, [-1])
             negative = weight * (1 - ops.cast(y_true, "float32"))
             if fault == "recall":
                 negative = weight * ops.cast(y_true, "float32")
@@ -106,6 +108,7 @@ def test_specificity(capsys):
             specificity("batch means"): "no mean of batch means",
             specificity("variable"): "add_variable",
             specificity("unweighted"): "sample_weight",
+            specificity("not flat"): "flatten first",
             specificity("if"): "stopped with ValueError: The truth value",
             specificity("config"): "get_config must hold the threshold",
             specificity("recall"): "That is the recall",

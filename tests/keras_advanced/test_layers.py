@@ -35,24 +35,39 @@ def test_the_gradient_of_the_distance_is_right_and_finite_where_rows_are_equal()
     np.testing.assert_allclose(tape.gradient(y, a), [[0, 0], [-0.6, -0.8]], atol=1e-9)
 
 
-@pytest.mark.parametrize("epsilon", [0, -1.0, float("nan")])
-def test_the_distance_refuses_an_epsilon_that_is_not_above_0(epsilon):
-    with pytest.raises(ValueError, match="epsilon must be above 0"):
+@pytest.mark.parametrize(
+    ("epsilon", "error", "message"),
+    [
+        *[(number, ValueError, "epsilon must be above 0 and finite") for number in (0, -1.0, np.nan, np.inf)],
+        *[(other, TypeError, "epsilon must be a number") for other in ("0.1", True, None)],
+    ],
+)
+def test_the_distance_refuses_an_epsilon_that_is_not_above_0(epsilon, error, message):
+    with pytest.raises(error, match=message):
         EuclideanDistance(epsilon)
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([np.ones((2, 3)), np.ones((2, 4))], "equally many features, got 3 and 4"),
+        ([np.ones((2, 3)), np.ones((2, 4))], r"one shape, \(batch, features\), got \(2, 3\) and \(2, 4\)"),
+        ([np.ones((2, 3)), np.ones((2, 1))], r"got \(2, 3\) and \(2, 1\)"),  # would broadcast, as would the next
+        ([np.ones((1, 3)), np.ones((5, 3))], r"got \(1, 3\) and \(5, 3\)"),
+        ([np.ones((2, 3)), np.ones(3)], "a list of two tensors"),
         ([np.ones((2, 3))] * 3, "a list of two tensors"),
         ([np.ones((2, 3, 1))] * 2, "a list of two tensors"),
-        (np.ones((2, 3)), "a list of two tensors"),
+        (np.ones((2, 3)), r"a list of two tensors of shape \(batch, features\), got shapes \(2, 3\)"),
     ],
 )
-def test_the_distance_refuses_other_inputs(inputs, message):
-    with pytest.raises(ValueError, match=message):
-        EuclideanDistance()(inputs)
+def test_the_distance_refuses_other_inputs_in_every_call(inputs, message):
+    used = EuclideanDistance()
+    used([np.zeros((2, 3)), np.ones((2, 3))])
+    used([keras.Input((3,)), keras.Input((3,), batch_size=2)])  # an open size fits every other
+    symbolic = keras.tree.map_structure(lambda array: keras.KerasTensor(array.shape), inputs)
+    for layer in (EuclideanDistance(), used):
+        for given in (inputs, symbolic):
+            with pytest.raises(ValueError, match=message):
+                layer(given)
 
 
 # --- ResizeConv2D -------------------------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from sklearn.metrics import mean_pinball_loss
 
 from keras_advanced import losses
 
-SHAPES = [(1, 1), (7, 1), (5, 3), (4, 2, 3), (6,)]
+SHAPES = [(1, 1), (7, 1), (5, 3), (4, 2, 3)]
 
 
 def random_pair(shape, labels=False, seed=0):
@@ -56,6 +58,21 @@ def test_focal_clips_probabilities_at_both_ends():
     value, gradient = value_and_gradient(lambda a, b: losses.binary_focal(a, b, 2.0), y_true, y_pred)
     np.testing.assert_allclose(value, -np.log(1e-7), rtol=1e-6)
     assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_focal_in_half_precision_is_that_of_float32_rounded(dtype, from_logits):
+    y_pred = tf.constant([[0.0], [0.25], [1.0], [-60.0 if from_logits else 0.0]], dtype)  # exact in both
+    for label in (0.0, 1.0):
+        y_true = tf.fill(y_pred.shape, tf.constant(label, dtype))
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            value = losses.binary_focal(y_true, y_pred, 2.0, from_logits)
+        slope = tape.gradient(value, y_pred)
+        assert value.dtype == slope.dtype == dtype and np.isfinite(tf.cast(slope, tf.float32)).all()
+        exact = losses.binary_focal(tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32), 2.0, from_logits)
+        np.testing.assert_array_equal(value, tf.cast(exact, dtype))
 
 
 def test_focal_with_gamma_0_is_the_cross_entropy():
@@ -144,6 +161,7 @@ CLASSES = {
 def test_classes_weight_and_reduce_the_values_of_the_samples(name, reduction):
     kind, parameters, function = CLASSES[name]
     y_true, y_pred = random_pair((6, 2), labels=True)
+    y_pred = np.abs(y_pred)  # also a distance
     values = function(y_true, y_pred, **parameters).numpy()
     assert values.shape == (6,)
     weights = np.array([0.0, 1.0, 2.0, 0.5, 3.0, 1.0])
@@ -166,6 +184,7 @@ def test_the_configuration_holds_everything(name):
     assert type(twin) is kind and twin.get_config() == loss.get_config()
     assert twin.fn_kwargs == parameters and (twin.name, twin.reduction) == ("mine", "sum")
     y_true, y_pred = random_pair((6, 2), labels=True)
+    y_pred = np.abs(y_pred)  # also a distance
     np.testing.assert_array_equal(twin(y_true, y_pred), loss(y_true, y_pred))
 
 
@@ -206,6 +225,34 @@ def test_other_shapes_are_refused_also_in_a_graph(function, shapes):
         tf.function(function)(tf.constant(y_true), tf.constant(y_pred))
 
 
+@pytest.mark.parametrize("function", [losses.pinball, losses.huber, losses.binary_focal, losses.contrastive])
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_one_axis_is_refused_since_its_mean_would_be_one_value_for_the_batch(function, shape):
+    message = rf"y_pred must have shape \(batch, \.\.\., outputs\), at least two axes, got {re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=message):
+        function(np.zeros(shape), np.zeros(shape))
+    with pytest.raises(ValueError, match=message):
+        tf.function(function)(tf.zeros(shape), tf.zeros(shape))
+    with pytest.raises(ValueError, match=message):
+        losses.LossWrapper(function)(np.zeros(shape), np.zeros(shape), sample_weight=0.5)
+
+
+@pytest.mark.parametrize(
+    ("function", "y_pred", "message"),
+    [
+        (losses.binary_focal, 3.0, "y_pred must hold probabilities from 0 to 1, got values from 0.5 to 3.0"),
+        (losses.binary_focal, -1e-6, "y_pred must hold probabilities from 0 to 1"),
+        (losses.binary_focal, np.nan, "y_pred must hold probabilities from 0 to 1"),
+        (losses.contrastive, -1e-6, "y_pred must hold distances of at least 0"),
+        (losses.contrastive, np.nan, "y_pred must hold distances of at least 0"),
+    ],
+)
+def test_predictions_that_are_no_probabilities_or_distances_are_refused(function, y_pred, message):
+    with pytest.raises(ValueError, match=message):
+        function([[1.0], [1.0]], [[y_pred], [0.5]])
+    assert losses.binary_focal([[1.0]], [[3.0]], from_logits=True).shape == (1,)
+
+
 @pytest.mark.parametrize("function", [losses.binary_focal, losses.contrastive])
 @pytest.mark.parametrize("label", [-1.0, 2.0, float("nan")])
 def test_labels_out_of_range_are_refused(function, label):
@@ -220,23 +267,22 @@ def test_negative_weights_are_refused(weights):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("kind", "function", "values", "message"),
     [
-        (lambda: losses.Pinball(0.0), "quantile must be above 0 and below 1, got 0.0"),
-        (lambda: losses.Pinball(1.0), "quantile must be above 0 and below 1"),
-        (lambda: losses.Huber(0.0), "delta must be above 0"),
-        (lambda: losses.Huber(float("inf")), "delta must be above 0 and finite"),
-        (lambda: losses.BinaryFocal(-1.0), "gamma must be 0 or more"),
-        (lambda: losses.Contrastive(-1.0), "margin must be above 0"),
-        (lambda: losses.pinball([1.0], [1.0], quantile=2.0), "quantile must be above 0 and below 1"),
-        (lambda: losses.huber([1.0], [1.0], delta=-1.0), "delta must be above 0"),
-        (lambda: losses.binary_focal([1.0], [1.0], gamma=-1.0), "gamma must be 0 or more"),
-        (lambda: losses.contrastive([1.0], [1.0], margin=0.0), "margin must be above 0"),
+        (losses.Pinball, losses.pinball, [0.0, 1.0, 2.0, np.nan], "quantile must be above 0 and below 1, got "),
+        (losses.Huber, losses.huber, [0.0, -1.0, np.inf, np.nan], "delta must be above 0 and finite, got "),
+        (losses.BinaryFocal, losses.binary_focal, [-1.0, np.inf, np.nan], "gamma must be at least 0 and finite, got "),
+        (losses.Contrastive, losses.contrastive, [0.0, -1.0, np.inf, np.nan], "margin must be above 0 and finite, got "),
     ],
 )
-def test_parameters_out_of_range_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_parameters_out_of_range_or_of_another_type_are_refused(kind, function, values, message):
+    for make in (kind, lambda value: function([[1.0]], [[1.0]], value)):
+        for value in values:
+            with pytest.raises(ValueError, match=message + str(value)):
+                make(value)
+        for value in ("0.5", True, None):
+            with pytest.raises(TypeError, match=f"must be a number, got {value!r}"):
+                make(value)
 
 
 def test_a_wrapper_needs_a_function():

@@ -86,6 +86,17 @@ def test_large_counts_do_not_lose_digits():
     np.testing.assert_allclose(metric.result(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_example_still_counts_after_many(compiled):
+    metric = F1(num_outputs=2, dtype="float32")
+    update = tf.function(metric.update_state) if compiled else metric.update_state
+    ones = [np.ones((4, 2), "float32")] * 2
+    update(*ones, tf.constant([2.0**24, 1, 1, 1]))  # in float32 the ones would be lost, in one batch
+    update(*ones)  # and in the next
+    assert [count.numpy().tolist() for count in metric.counts] == [[2**24 + 7] * 2, *[[0, 0]] * 3]
+    assert metric.result().dtype == "float32"
+
+
 def test_in_fit_it_is_exact_for_every_epoch_and_starts_anew():
     y_true, y_pred = data(100)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
@@ -118,7 +129,10 @@ def test_a_prediction_at_the_threshold_is_not_positive():
     ("arguments", "error", "message"),
     [
         ({"threshold": "0.5"}, TypeError, "threshold must be a number"),
-        ({"threshold": float("nan")}, TypeError, "threshold must be a number"),
+        ({"threshold": True}, TypeError, "threshold must be a number"),
+        ({"threshold": float("nan")}, ValueError, "threshold must be above -inf and finite, got nan"),
+        ({"threshold": float("inf")}, ValueError, "threshold must be above -inf and finite"),
+        ({"threshold": -float("inf")}, ValueError, "threshold must be above -inf and finite"),
         ({"num_outputs": 0}, ValueError, "num_outputs must be at least 1"),
         ({"num_outputs": 1.0}, TypeError, "num_outputs must be an int"),
         ({"average": "weighted"}, ValueError, "average must be"),

@@ -64,6 +64,8 @@ def test_it_needs_a_pair(inputs):
 def test_the_two_must_have_one_shape():
     with pytest.raises(ValueError, match=r"one shape but for the batch, got \(2, 4\) and \(2, 3\)"):
         Siamese(encoder())([np.ones((2, 4)), np.ones((2, 3))])
+    with pytest.raises(ValueError, match=r"one shape, \(batch, features\), got \(5, 3\) and \(1, 3\)"):
+        Siamese(encoder())([np.ones((5, 4)), np.ones((1, 4))])
 
 
 # --- Ensemble -----------------------------------------------------------------------------------------------------------
@@ -169,6 +171,15 @@ def test_a_sequential_model_is_a_chain_and_a_class_a_star(ax):
     assert len(boxes) == 3 and n_arrows == 2
     boxes, n_arrows = boxes_and_arrows(draw(Siamese(encoder())))
     assert len(boxes) == 4 and n_arrows == 3
+    plt.close("all")
+
+
+def test_a_layer_may_be_named_as_what_the_drawing_starts_from(ax):
+    named = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="input"), keras.layers.Dense(1, name="out")])
+    boxes, n_arrows = boxes_and_arrows(draw(named, ax))
+    assert boxes == ["input\n(None, 4)", "input\nDense (None, 3)", "out\nDense (None, 1)"] and n_arrows == 2
+    boxes, n_arrows = boxes_and_arrows(draw(Siamese(encoder(), name="head")))
+    assert boxes[0] == "head\nSiamese" and "head\nDense" in boxes and n_arrows == 3
     plt.close("all")
 
 

@@ -135,7 +135,22 @@ def computed():
         layer(x)
         layer.set_weights([np.linspace(-1, 2, w.size).reshape(w.shape) for w in layer.get_weights()])
         values[name] = [layer(x)]
+    refuses_and_counts()
     return {name: [ops.convert_to_numpy(value).tolist() for value in pair] for name, pair in values.items()}
+
+
+def refuses_and_counts():
+    """Bad shapes have messages of ours on both backends, and the counts are exact."""
+    metric = F1()
+    with pytest.raises(ValueError, match=r"broadcasts to \(2, 1\), got \(3,\)"):
+        metric.update_state([1, 0], [0.9, 0.1], sample_weight=[1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match=r"got \(1, 2\) and \(3, 2\)"):
+        EuclideanDistance()([random(1, 2), random(3, 2)])
+    with pytest.raises(ValueError, match=r"at least two axes, got \(2,\)"):
+        Huber()([0.0, 0.0], [1.0, 10.0])
+    for weight in (2.0**24, 1.0):
+        metric.update_state([1], [0.9], weight)
+    assert float(metric.counts[0][0]) == 2**24 + 1
 
 
 def value_and_gradient(loss, y_pred):

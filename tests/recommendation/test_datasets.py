@@ -359,6 +359,10 @@ BAD = [
     ({"user": [0, -1]}, {}, "user -1 is unknown"),
     ({"item": [0, 7]}, {"shape": (2, 7)}, "item 7 is unknown: the numbers go from 0 to 6"),
     ({"user": [0, 2]}, {"shape": (2, 7)}, "user 2 is unknown"),
+    ({}, {"shape": (3,)}, "shape must be two numbers"),
+    ({}, {"shape": 3}, "shape must be two numbers, got 3"),
+    ({}, {"shape": (2, 0)}, r"shape\[1\] must be at least 1, got 0"),
+    ({}, {"scale": (5,)}, "scale must be two numbers"),
     ({"user": [0.0, 1.0]}, {}, "user must hold integers"),
     ({"rating": ["a", "b"]}, {}, "rating must hold numbers"),
     ({"rating": [3.0]}, {}, "equally long"),
@@ -377,6 +381,14 @@ def test_rating_matrix_refuses_what_is_wrong_and_says_what(change, options, mess
 def test_rating_matrix_names_a_missing_column():
     with pytest.raises(ValueError, match="item is missing"):
         datasets.rating_matrix({"user": [0], "rating": [1.0]})
+
+
+def test_rating_matrix_names_a_wrong_type():
+    for bad in (np.ones((3, 3)), [[0, 0, 1.0]], None):
+        with pytest.raises(TypeError, match=f"ratings must be a frame or a mapping of columns, got {type(bad).__name__}"):
+            datasets.rating_matrix(bad)
+    with pytest.raises(TypeError, match=r"shape\[0\] must be an int, got 2.5"):
+        datasets.rating_matrix({"user": [0], "item": [0], "rating": [1.0]}, (2.5, 2))
 
 
 def test_genre_matrix_is_what_the_text_says():

@@ -1,5 +1,7 @@
 """The checks of Day 13 accept a right answer and refuse, with a hint, plausible wrong ones."""
 
+import math
+
 import numpy as np
 import pytest
 from exercise_cases import assert_answers_back
@@ -28,6 +30,18 @@ def at_random(time, test_size):
 
 def strictly_later(time, test_size):
     return time > np.sort(time)[-max(1, round(test_size * len(time)))]
+
+
+def cut_off(time, test_size):
+    return time >= np.sort(time)[-max(1, int(test_size * len(time)))]
+
+
+def rounded_up(time, test_size):
+    return time >= np.sort(time)[-math.ceil(test_size * len(time))]
+
+
+def from_the_quantile(time, test_size):
+    return time >= np.quantile(time, 1 - test_size)
 
 
 def by_the_range_of_time(time, test_size):
@@ -142,6 +156,9 @@ EXERCISES = [
             lambda time, test_size: time >= time.min(): "one of the two parts is empty",
             lambda time, test_size: time > time.max(): "one of the two parts is empty",
             by_the_range_of_time: "are held out",
+            cut_off: "only 1 are held out. Round test_size",
+            rounded_up: "2 are held out, 1 are the fewest that will do. Round test_size",
+            from_the_quantile: "2 are held out, 1 are the fewest",
             lambda time, test_size: np.flatnonzero(is_future(time, test_size)): "return a mask",
         },
     ),

@@ -150,7 +150,23 @@ def test_pairs_stored_twice_count_once_and_entries_need_no_order():
     once = sparse.csr_array([[2.0, 1.0, 2.0, 0]])
     for name in RANKING:
         assert getattr(metrics, name)([[0, 3, 2]], twice, 3) == getattr(metrics, name)([[0, 3, 2]], once, 3)
+    assert metrics.rating_hit_rate([[0, 3]], twice, 2) == {1.0: 0.0, 2.0: 0.5}
+    assert metrics.cumulative_hit_rate([[0, 3]], twice, 2, min_rating=2) == 1
+    assert metrics.at_least(twice, 2).toarray().tolist() == [[2, 0, 2, 0]]
     assert twice.nnz == 4, "the caller's matrix is untouched"
+
+
+@pytest.mark.parametrize("form", [sparse.coo_array, sparse.lil_array, sparse.csc_matrix])
+def test_any_sparse_matrix_will_do(form):
+    held_out = form(sparse.csr_array([[0, 4.0], [5.0, 0]]))
+    assert metrics.rating_hit_rate([[0], [0]], held_out, 1) == {4.0: 0.0, 5.0: 1.0}
+    assert metrics.cumulative_hit_rate([[0], [0]], held_out, 1) == 0.5
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_lists_of_length_0_hit_nothing(name):
+    relevant = sparse.csr_array([[1.0, 0], [0, 1.0]])
+    assert getattr(metrics, name)(np.empty((2, 0), int), relevant, 2) == 0
 
 
 BAD_CALLS = [
@@ -207,6 +223,7 @@ def test_top_k_leaves_its_arguments_alone_and_refuses_nan():
         metrics.top_k(scores, 1, exclude=sparse.csr_array((2, 4)))
     with pytest.raises(ValueError, match="k must be"):
         metrics.top_k(scores, 0)
+    assert metrics.top_k(np.empty((0, 5)), 2).shape == (0, 2), "nobody asks, nobody gets a list"
 
 
 def test_ranked_lists_equal_top_k_of_the_same_table():
@@ -221,6 +238,8 @@ def test_ranked_lists_equal_top_k_of_the_same_table():
     for arguments, message in (
         (([0], [1], [np.nan], 1, 1), "NaN"),
         (([1], [1], [1.0], 1, 1), "users must be from 0 to 0"),
+        (([0, 0], [-1, 2], [1.0, 2.0], 1, 2), "items must be at least 0, got -1"),
+        (([], [], [], -1, 1), "n_users must be at least 0, got -1"),
         (([0, 0], [1], [1.0], 1, 1), "one shape"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -259,11 +278,18 @@ def test_item_0_is_an_item():
     assert metrics.rating_hit_rate([[0], [1]], held_out, 1) == {4.0: 1.0, 5.0: 0.0}
 
 
+def test_hit_rates_of_nothing_are_refused():
+    stored_zero = sparse.csr_array(([0.0], ([0], [1])), shape=(1, 3))
+    for held_out in (sparse.csr_array((1, 3)), stored_zero):
+        with pytest.raises(ValueError, match="held_out is empty: no user has a relevant item"):
+            metrics.rating_hit_rate([[1]], held_out, 1)
+
+
 def test_at_least_keeps_the_entries_from_the_bound_up():
     ratings = sparse.csr_array([[1.0, 4.0], [3.5, 0]])
     assert metrics.at_least(ratings, 3.5).toarray().tolist() == [[0, 4], [3.5, 0]] and ratings.nnz == 3
-    for bad in (0, -1, float("nan")):
-        with pytest.raises(ValueError, match="min_rating must be above 0"):
+    for bad, error in ((0, ValueError), (-1, ValueError), (float("nan"), ValueError), ("4", TypeError)):
+        with pytest.raises(error, match="min_rating must be"):
             metrics.at_least(ratings, bad)
 
 
@@ -406,6 +432,28 @@ def test_bootstrap_draws_the_same_users_for_every_system_and_weighs_them():
     assert metrics.bootstrap_by_user([0.0, 1.0], n_resamples=1).shape == (1,)
     with pytest.raises(ValueError, match="n_resamples must be at least 1"):
         metrics.bootstrap_by_user([0.0, 1.0], n_resamples=0)
-    for bad, message in ((np.full(3, np.nan), "empty"), (np.ones((2, 2, 2)), "last axis")):
-        with pytest.raises(ValueError, match=message):
-            metrics.bootstrap_by_user(bad)
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "message"),
+    [
+        (np.full(3, np.nan), None, "empty"),
+        (np.ones((2, 2, 2)), None, "values must have the shape"),
+        (5.0, None, "values must have the shape"),
+        ([1.0, np.inf], None, "values holds infinity"),
+        ([1.0, 2.0], [1.0], "last axis"),
+        ([1.0, 2.0], [1.0, np.nan], "weights must be finite and above 0"),
+        ([1.0, 2.0], [1.0, np.inf], "weights must be finite"),
+        ([1.0, 2.0], [1.0, 0.0], "weights must be finite and above 0 for every user with a value"),
+        ([1.0, 2.0], [1.0, -1.0], "weights must be finite and above 0"),
+    ],
+)
+def test_bootstrap_refuses_what_has_no_mean(values, weights, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.bootstrap_by_user(values, weights)
+
+
+@pytest.mark.parametrize("weight", [0.0, np.nan])
+def test_the_weight_of_a_user_without_a_value_does_not_matter(weight):
+    draws = metrics.bootstrap_by_user([1.0, np.nan, 3.0], [1.0, weight, 2.0])
+    np.testing.assert_array_equal(draws, metrics.bootstrap_by_user([1.0, 3.0], [1.0, 2.0]))

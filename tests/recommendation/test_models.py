@@ -134,6 +134,13 @@ def test_bad_ratings_are_refused(name):
         (lambda: models.Blend([models.Baseline()] * 2).fit(sparse.csr_array([[1.0]])), "too few"),
         (lambda: models.similarity(random_ratings(), "dot"), "kind"),
         (lambda: models.similarity(sparse.csr_array([[-1.0, 1.0]])), "above 0"),
+        (
+            lambda: models.ridge_rows(random_ratings(), FEATURES, np.zeros(6)),
+            "reg must hold 6 penalties, finite and above 0",
+        ),
+        (lambda: models.ridge_rows(random_ratings(), FEATURES, np.full(6, np.inf)), "finite"),
+        (lambda: models.ridge_rows(random_ratings(), FEATURES, np.ones(5)), "reg must hold 6 penalties"),
+        (lambda: models.ridge_rows(random_ratings(), FEATURES, 1.0), "reg must hold 6 penalties"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(make, message):
@@ -142,9 +149,27 @@ def test_bad_arguments_are_refused_by_name(make, message):
 
 
 def test_wrong_types_are_refused_by_name():
-    for make in (lambda: models.Baseline(reg_user="1"), lambda: models.ImplicitALS(reg=True)):
-        with pytest.raises(TypeError, match="reg"):
+    for make, name in (
+        (lambda: models.Baseline(reg_user="1"), "reg_user must be a number"),
+        (lambda: models.ImplicitALS(reg=True), "reg must be a number"),
+        (lambda: models.Blend([models.Baseline()] * 2, validation_size="1"), "validation_size must be a number"),
+        (lambda: models.ridge_rows(random_ratings(), FEATURES.astype(int), np.ones(6)), "features .* got int64"),
+    ):
+        with pytest.raises(TypeError, match=name):
             make()
+
+
+def test_a_fit_that_fails_changes_nothing():
+    model = models.ContentBased(FEATURES)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="features has 30 rows, ratings has 4 items"):
+            model.fit(sparse.csr_array(np.ones((2, 4))))
+    with pytest.raises(ValueError, match="is not fitted"):
+        model.predict([0], [0])
+    before = model.fit(random_ratings()).scores([0, 39])
+    with pytest.raises(ValueError, match="ratings has 4 items"):
+        model.fit(sparse.csr_array(np.ones((2, 4))))
+    assert np.array_equal(model.scores([0, 39]), before)
 
 
 # --- cold users and items -----------------------------------------------------------------------------------------------
@@ -237,6 +262,18 @@ def test_similarity_equals_plain_loops(kind, shrinkage, monkeypatch):
 def test_pearson_of_constant_ratings_is_0():
     ratings = sparse.csr_array([[3.3] * 7, [0.7, 1.1, 3.0, 4.0, 4.4, 2.0, 1.0], [3.3] * 7])
     assert models.similarity(ratings, "pearson").nnz == 0
+
+
+def test_pearson_does_not_depend_on_the_unit_of_the_ratings():
+    ratings, rng = random_ratings(), np.random.default_rng(0)
+    expected = models.similarity(ratings, "pearson").toarray()
+    for units in (1e-5, 1e6, rng.permutation(np.geomspace(1e-5, 1e6, 40))[:, None]):  # the last: each row has its own
+        scaled = sparse.csr_array(ratings.toarray() * units)
+        np.testing.assert_allclose(models.similarity(scaled, "pearson").toarray(), expected, atol=1e-9)
+    constant = np.repeat(rng.uniform(1e5, 1e6, size=(20, 1)), 50, axis=1)
+    varying = rng.uniform(1e5, 1e6, size=(20, 50))
+    got = models.similarity(sparse.csr_array(np.concatenate([constant, varying])), "pearson")
+    assert not got[:20].nnz and not got[:, :20].nnz and got.nnz
 
 
 @pytest.mark.parametrize("by", ["user", "item"])
@@ -339,6 +376,20 @@ def test_sgd_one_by_one_equals_the_plain_loop():
         (model.item_bias_, b_i),
     ):
         np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
+def test_sgd_that_diverges_says_so_and_small_batches_do_not():
+    dense = sparse.csr_array(np.random.default_rng(0).integers(1, 6, size=(2, 1000)).astype(float))
+    for ratings in (dense, dense.T):  # few users, few items
+        with pytest.raises(ValueError, match="a smaller batch_size or learning_rate may help"):
+            models.MatrixFactorizationSGD().fit(ratings)
+    small = models.MatrixFactorizationSGD(batch_size=64).fit(dense)
+    assert np.isfinite(small.scores([0, 1])).all()
+    model = models.MatrixFactorizationSGD().fit(random_ratings())
+    before = model.scores([0, 39])
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        model.fit(dense)
+    assert np.array_equal(model.scores([0, 39]), before)
 
 
 def test_sgd_gives_back_the_threads_that_it_found():

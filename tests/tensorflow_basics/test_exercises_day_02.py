@@ -63,6 +63,11 @@ def log1pexp_with_an_overflow(x):
 
 
 @tf.custom_gradient
+def log1pexp_with_an_overflow_in_the_second_derivative(x):
+    return stable(x), lambda upstream: upstream / (1 + tf.exp(-x))
+
+
+@tf.custom_gradient
 def log1pexp_with_the_slope_of_log(x):
     return stable(x), lambda upstream: upstream / (1 + tf.exp(x))
 
@@ -338,6 +343,7 @@ class NotAModule:
                 log1pexp_without_log1p: "tf.math.log1p does not",
                 log1pexp_without_upstream: "upstream",
                 log1pexp_with_an_overflow: "exp does not overflow",
+                log1pexp_with_an_overflow_in_the_second_derivative: "without an exp that overflows",
                 log1pexp_with_the_slope_of_log: "on paper",
                 log1pexp_with_numpy_inside: "second derivative",
                 log1pexp_of_numpy: "left TensorFlow",

@@ -472,14 +472,14 @@ def test_federated_averaging_refuses(arguments, error, message):
 class Returns:
     """A client that returns what it is told to."""
 
-    def __init__(self, *result):
-        self.result = result
+    def __init__(self, *result, evaluation=(0.0, 1, {})):
+        self.result, self.evaluation = result, evaluation
 
     def fit(self, parameters, config):
         return self.result
 
     def evaluate(self, parameters, config):
-        return 0.0, 1, {}
+        return self.evaluation if config["round"] > 1 else (0.0, 1, {})
 
 
 @pytest.mark.parametrize(
@@ -498,6 +498,22 @@ def test_the_client_that_returns_something_wrong_is_named(result, error, message
     good = Returns([np.ones(2)], 4, {})
     with pytest.raises(error, match=r"clients\[2\] in round 1: .*" + message):
         federated_averaging([good, good, Returns(*result), good], [np.zeros(2)])
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "error", "message"),
+    [
+        *[((loss, 1, {}), ValueError, "its loss must be .*finite, got") for loss in (np.nan, np.inf, -np.inf)],
+        ((None, 1, {}), TypeError, "its loss must be a number, got None"),
+        ((0.5, 0, {}), ValueError, "its number of examples must be at least 1, got 0"),
+        ((0.5, 2.0, {}), TypeError, "its number of examples must be an int"),
+        ((0.5, 1), ValueError, "unpack"),
+    ],
+)
+def test_the_client_that_reports_a_wrong_loss_is_named(evaluation, error, message):
+    good, bad = Returns([np.ones(2)], 4, {}), Returns([np.ones(2)], 4, {}, evaluation=evaluation)
+    with pytest.raises(error, match=r"clients\[1\] in round 2: .*" + message):
+        federated_averaging([good, bad, good], [np.zeros(2)])
 
 
 def test_the_client_that_diverges_is_named_with_its_round():
@@ -545,8 +561,8 @@ def test_split_clients_refuses(arguments, error, message):
         ({"max_norm": 0.0}, ValueError, "max_norm must be above 0"),
         ({"max_norm": float("nan")}, ValueError, "max_norm must be above 0"),
         ({"max_norm": None}, TypeError, "max_norm must be a number"),
-        ({"noise": -0.1}, ValueError, "noise must be 0 or more"),
-        ({"noise": float("inf")}, ValueError, "noise must be 0 or more"),
+        ({"noise": -0.1}, ValueError, "noise must be at least 0 and finite"),
+        ({"noise": float("inf")}, ValueError, "noise must be at least 0 and finite"),
         ({"noise": "some"}, TypeError, "noise must be a number"),
     ],
 )

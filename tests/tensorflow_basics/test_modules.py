@@ -184,6 +184,15 @@ def test_everything_has_the_dtype_of_the_layer(dtype):
         assert {layer(x).dtype, layer.kernel.dtype, layer.bias.dtype, layer.dtype} == {tf.as_dtype(dtype)}
 
 
+def test_lists_are_read_in_the_precision_of_the_layer():
+    layer = Dense(1, dtype="float64")
+    layer.build(1)
+    layer.kernel.assign([[1.0]])
+    for x in ([[0.1]], ((0.1,),), [np.array([0.1])], np.array([[0.1]])):
+        assert layer(x).numpy() == 0.1
+    assert layer([tf.constant([0.1])]).numpy() == np.float32(0.1)  # which is float32 already
+
+
 def test_empty_batches_and_unknown_sizes():
     layer = Dense(2)
     assert layer(np.ones((0, 3))).shape == (0, 2)

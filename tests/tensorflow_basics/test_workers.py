@@ -330,9 +330,15 @@ def test_bad_arguments_are_refused_by_name(script, tmp_path):
         with pytest.raises(TypeError, match="n_workers must be an int"):
             Workers(path, n_workers)
     with Workers(path, 1) as workers:
-        for timeout in (0, -1, float("nan")):
-            with pytest.raises(ValueError, match="timeout must be more than 0"):
+        for timeout in (0, -1, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="timeout must be above 0 and finite"):
                 workers.wait(timeout)
+        for grace in (-1, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="grace must be at least 0 and finite"):
+                workers.wait(TIMEOUT, grace=grace)
+        for arguments in ({"timeout": "10"}, {"timeout": None}, {"timeout": 1, "grace": None}):
+            with pytest.raises(TypeError, match="must be a number, got "):
+                workers.wait(**arguments)
 
 
 TASK = {"type": "worker", "index": 0}
