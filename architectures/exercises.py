@@ -187,7 +187,7 @@ def check_cheapest_threshold(cheapest_threshold):
             (np.array([0, 0, 1, 1]), np.array([0.90, 0.92, 0.96, 0.98]), 1, 1),
             "Search; p may be off.",
         ),
-        ("all below 0.1", (np.array([0, 1, 1, 0]), np.array([0.001, 0.003, 0.002, 0.0005]), 1, 1), "A grid is too coarse."),
+        ("all near 0", (np.array([0, 1, 1, 0]), np.array([1e-6, 3e-6, 2e-6, 5e-7]), 1, 1), "A grid is too coarse."),
         ("all are yes", (np.ones(3, int), np.array([0.2, 0.0, 0.7]), 1, 1), "Then everything should be called yes."),
         ("all are no", (np.zeros(3, int), np.array([0.2, 1.0, 0.7]), 1, 1), "Then nothing should be called yes."),
     ):
@@ -1042,6 +1042,9 @@ def check_is_gru_step(is_gru_step):
     def reset_detached(h, r, z, n, a, b, *_):
         return (1 - z) * torch.tanh(a[2] + r.detach() * b[2]) + z * h
 
+    def input_detached(h, r, z, n, a, b, *_):
+        return (1 - z) * torch.tanh(a[2].detach() + r * b[2]) + z * h
+
     def state_detached(h, r, z, n, *_):
         return (1 - z) * n + z * h.detach()
 
@@ -1065,6 +1068,7 @@ def check_is_gru_step(is_gru_step):
         "a candidate of 0.999 n": (make(lambda h, r, z, n, *_: 0.999 * (1 - z) * n + z * h), "a small tolerance"),
         "a reset gate that passes no gradient": (make(reset_detached), "gradients"),
         "a kept state that passes no gradient": (make(state_detached), "gradients, that by the state too"),
+        "an input that passes no gradient to the candidate": (make(input_detached), "gradients, that by the input too"),
         "a W_hn that gets no gradient": (make(weight_detached), "gradients, those by the parameters too"),
     }
     for name, step in right.items():

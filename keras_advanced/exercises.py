@@ -53,6 +53,7 @@ def check_gain(make_gain):
         twin = type(layer).from_config(layer.get_config())
     except TypeError as error:
         raise AssertionError(f"from_config(get_config()) failed: {error}. get_config must hold start.") from error
+    assert twin.name == "loud", "The name is lost on the way through get_config: start from super().get_config()."
     twin_y = keras.ops.convert_to_numpy(twin(x))
     np.testing.assert_allclose(twin_y, 3 * x, rtol=1e-6, err_msg="get_config must hold the start that was given.")
 
@@ -104,6 +105,8 @@ def check_features_of(features_of):
             f"The input of the last layer has shape (4, {width}), yours {features.shape}: which layer is the last?"
         )
         np.testing.assert_allclose(logits, expected, atol=1e-6, err_msg="The second output is the model's own.")
+        own = {id(weight) for weight in model.weights}
+        assert all(id(weight) in own for weight in answer.weights), "These are copies: use the model's own tensors."
         last = model.layers[-1]
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(last(features)), expected, atol=1e-6,
@@ -174,6 +177,7 @@ def check_weighted_mean(weighted_mean):
 def check_specificity(make_specificity):
     """Day 5, exercise 3: ``make_specificity()`` returns a metric class, exact over any batches."""
     import keras
+    import tensorflow as tf
 
     kind = make_specificity()
     rng = np.random.default_rng(0)
@@ -213,10 +217,14 @@ def check_specificity(make_specificity):
         err_msg="Labels (batch, 1) times weights (batch,) is (batch, batch): flatten first.",
     )  # fmt: skip
     try:
-        twin = kind.from_config(kind(0.8).get_config())
+        twin = kind.from_config(kind(0.8, name="mine").get_config())
     except TypeError as error:
         raise AssertionError(f"from_config(get_config()) failed: {error}. Let __init__ also take **kwargs.") from error
-    twin.update_state(y_true, y_pred)
+    assert twin.name == "mine", (
+        "The name is lost: pass **kwargs on to super().__init__, and start get_config from super().get_config()."
+    )
+    graph = tf.function(twin.update_state, autograph=False)  # as in fit: NumPy would stop here
+    graph(tf.constant(y_true), tf.constant(y_pred))
     np.testing.assert_allclose(
         float(twin.result()), expected(0.8, ones), atol=1e-6, err_msg="get_config must hold the threshold that was given."
     )
@@ -226,6 +234,7 @@ def check_specificity(make_specificity):
 def check_expectile_loss(make_expectile_loss):
     """Day 5, exercise 4: ``make_expectile_loss()`` returns a loss class that keeps its parameter."""
     import keras
+    import tensorflow as tf
 
     kind = make_expectile_loss()
     rng = np.random.default_rng(0)
@@ -235,7 +244,8 @@ def check_expectile_loss(make_expectile_loss):
     loss = kind(0.9)
     assert isinstance(loss, keras.losses.Loss), "Return a subclass of keras.losses.Loss."
     swapped = (np.where(y_true < y_pred, 0.9, 0.1) * (y_true - y_pred) ** 2).mean()
-    plain = float(loss(y_true, y_pred))
+    graph = tf.function(loss, autograph=False)  # as in fit: NumPy would stop here
+    plain = float(graph(tf.constant(y_true), tf.constant(y_pred)))
     assert not np.isclose(plain, swapped), "Are y_true and y_pred swapped? call(self, y_true, y_pred), in this order."
     np.testing.assert_allclose(plain, values.mean(), rtol=1e-5, err_msg="The mean of the samples' expectile losses.")
     np.testing.assert_allclose(

@@ -213,6 +213,7 @@ def check_divide_and_tanh(scalar_type):
         "tanh(a)": "The slope of tanh(a) is 1 - tanh(a)**2.",
         "b / tanh(a)": "The two together fail: each operation passes on what it was given, times its own slope.",
         "a / a": "a is used twice: what its two uses contribute has to be added up.",
+        "tanh(a / b) / b": "What your methods return must have these methods too: make it with type(self).",
         "tanh(a) * a + b / tanh(a)": "Values that are used more than once get a contribution from each use; add them up.",
     }
     formulas = {
@@ -220,6 +221,7 @@ def check_divide_and_tanh(scalar_type):
         "tanh(a)": lambda a, b: tanh(a),
         "b / tanh(a)": lambda a, b: b / tanh(a),
         "a / a": lambda a, b: a / a,
+        "tanh(a / b) / b": lambda a, b: tanh(a / b) / b,
         "tanh(a) * a + b / tanh(a)": lambda a, b: tanh(a) * a + b / tanh(a),
     }
     for text, formula in formulas.items():
@@ -422,12 +424,19 @@ def check_accumulated_gradients(accumulated_gradients):
 
     rng = np.random.default_rng(0)
     w, b = tf.Variable(rng.normal(size=(3, 2))), tf.Variable(rng.normal(size=2))
-    longest = 0
+    longest = open_runs = most_open = 0
+    gradient = tf.GradientTape.gradient
 
     def loss(x, y):
-        nonlocal longest
-        longest = max(longest, len(x))
+        nonlocal longest, open_runs, most_open
+        longest, open_runs = max(longest, len(x)), open_runs + 1
+        most_open = max(most_open, open_runs)
         return tf.reduce_mean(tf.reduce_sum((tf.tanh(x @ w + b) - y) ** 2, axis=1))
+
+    def noted_gradient(self, *arguments, **options):
+        nonlocal open_runs
+        open_runs = 0
+        return gradient(self, *arguments, **options)
 
     for lengths in ([4, 4], [7], [6, 2], [2, 6], [5, 1, 1]):
         pieces = [(tf.constant(rng.normal(size=(n, 3))), tf.constant(rng.normal(size=(n, 2)))) for n in lengths]
@@ -435,8 +444,9 @@ def check_accumulated_gradients(accumulated_gradients):
         with tf.GradientTape() as tape:
             value = loss(*everything)
         expected = tape.gradient(value, [w, b])
-        longest = 0
-        got = accumulated_gradients(loss, [w, b], list(pieces))
+        longest = open_runs = most_open = 0
+        with mock.patch.object(tf.GradientTape, "gradient", noted_gradient):
+            got = accumulated_gradients(loss, [w, b], list(pieces))
         case = f"Pieces of {lengths} examples"
         assert got is not None and len(got) == 2 and all(g is not None for g in got), (
             f"{case}: return a list with one gradient for each variable. None means that the tape did not see the way."
@@ -455,6 +465,10 @@ def check_accumulated_gradients(accumulated_gradients):
         assert longest <= max(lengths), (
             f"{case}: right numbers, but loss was given {longest} examples at once. They do not fit on the device: one "
             "piece at a time."
+        )
+        assert most_open <= 1, (
+            f"{case}: right numbers, but a tape held the intermediate results of {most_open} pieces at once. Take the "
+            "gradient of each piece before you run the next."
         )
 
 

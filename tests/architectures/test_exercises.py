@@ -518,6 +518,7 @@ def is_gru_step(
     gradients=True,
     by_state=True,
     by_parameters=True,
+    by_input=True,
 ):
     cell = torch.nn.GRUCell(*sizes, bias=True).to(dtype)
     if not biases:
@@ -529,7 +530,8 @@ def is_gru_step(
     mixture = torch.randn(batch, sizes[1], dtype=dtype)
     results = []
     for new in (step(*arguments), cell(x, h)):
-        by = [argument for argument in arguments[: None if by_parameters else 2] if argument.requires_grad]
+        chosen = arguments[: None if by_parameters else 2] if by_input else [h, cell.weight_hh]
+        by = [argument for argument in chosen if argument.requires_grad]
         found = torch.autograd.grad((mixture * new).sum(), by, materialize_grads=True) if gradients else ()
         results.append([new, *found])
     return all(torch.allclose(ours, theirs, rtol=0, atol=atol) for ours, theirs in zip(*results, strict=True))
@@ -575,6 +577,10 @@ def is_gru_step_but_for_the_gradient_by_the_state(step):
 
 def is_gru_step_but_for_the_gradients_by_the_parameters(step):
     return is_gru_step(step, by_parameters=False)
+
+
+def is_gru_step_but_for_the_gradients_by_the_input(step):
+    return is_gru_step(step, by_input=False)
 
 
 def is_gru_step_always(step):
@@ -639,6 +645,7 @@ def is_gru_step_never(step):
                 is_gru_step_in_values: "a reset gate that passes no gradient",
                 is_gru_step_but_for_the_gradient_by_the_state: "by the state too",
                 is_gru_step_but_for_the_gradients_by_the_parameters: "by the parameters too",
+                is_gru_step_but_for_the_gradients_by_the_input: "by the input too",
                 is_gru_step_always: "reset gate before",
                 is_gru_step_never: "refuses a right step",
             },

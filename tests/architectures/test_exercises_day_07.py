@@ -95,7 +95,9 @@ def test_cheapest_threshold(capsys):
         lambda y, p, alarm, miss: cheapest_threshold(y, p, miss, alarm): "Which mistake gets rarer",
         lambda y, p, alarm, miss: cheapest_threshold(y, p, alarm, miss, np.unique(p)): "above the largest p",
         lambda y, p, alarm, miss: cheapest_threshold(y, p, alarm, miss, strict=True): "costs",
-        lambda y, p, alarm, miss: cheapest_threshold(y, p, alarm, miss, np.append(np.arange(101) / 100, np.inf)): "coarse",
+        lambda y, p, alarm, miss: cheapest_threshold(
+            y, p, alarm, miss, np.append(np.arange(1001) / 1000, np.inf)
+        ): "coarse",
         lambda y, p, alarm, miss: cheapest_threshold(y, p, 1, 1): "costs",
     }
     assert_answers_back(exercises.check_cheapest_threshold, cheapest_threshold, wrong, capsys)

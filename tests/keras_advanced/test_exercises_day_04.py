@@ -59,7 +59,7 @@ def gain(start_in="build", tracked=True, config=True, kwargs=True, shape=None):
             return inputs * self.gain
 
         def get_config(self):
-            return super().get_config() | {"start": self.start if config else 1.0}
+            return ({} if config == "own" else super().get_config()) | {"start": self.start if config else 1.0}
 
     return lambda: Gain
 
@@ -73,6 +73,7 @@ def test_gain(capsys):
             gain(start_in="init"): "make the weight in build",
             gain(start_in="call"): "2 trainable weights|TypeError|stopped with",
             gain(config=False): "get_config must hold the start",
+            gain(config="own"): "The name is lost",
             gain(kwargs=False): "Pass .*kwargs",
             gain(shape=()): "one number for each feature",
         },
@@ -114,6 +115,11 @@ def test_features_of(capsys):
         features = model.layers[-1].input
         return keras.Model(model.inputs, [features, layers.Dense(2)(features)])
 
+    def copied_with_its_weights(model):
+        twin = keras.models.clone_model(model)
+        twin.set_weights(model.get_weights())
+        return keras.Model(twin.inputs, [twin.layers[-1].input, *twin.outputs])
+
     assert_answers_back(
         exercises.check_features_of,
         lambda model: keras.Model(model.inputs, [model.layers[-1].input, *model.outputs]),
@@ -122,6 +128,7 @@ def test_features_of(capsys):
             lambda model: keras.Model(model.inputs, [*model.outputs, model.layers[-1].input]): "First the features",
             lambda model: keras.Model(model.inputs, [model.layers[0].output, *model.outputs]): "which layer is the last",
             with_a_new_layer: "model's own",
+            copied_with_its_weights: "These are copies",
         },
         capsys,
     )

@@ -62,7 +62,7 @@ def specificity(fault=None):
 
     class Specificity(keras.metrics.Metric):
         def __init__(self, threshold=0.5, **kwargs):
-            super().__init__(**kwargs)
+            super().__init__(**({} if fault == "kwargs" else kwargs))
             self.threshold = threshold
             if fault == "variable":
                 self.tn, self.fp = tf.Variable(0.0), tf.Variable(0.0)
@@ -76,6 +76,8 @@ def specificity(fault=None):
             if fault == "if":
                 sample_weight = sample_weight if sample_weight else 1.0
             weight = 1.0 if sample_weight is None or fault == "unweighted" else sample_weight
+            if fault == "NumPy":
+                y_true = y_true.numpy() if tf.is_tensor(y_true) else y_true
             if fault != "not flat":
                 y_true, y_pred = ops.reshape(y_true, [-1]), ops.reshape(y_pred, [-1])
             negative = weight * (1 - ops.cast(y_true, "float32"))
@@ -109,6 +111,8 @@ def test_specificity(capsys):
             specificity("variable"): "add_variable",
             specificity("unweighted"): "sample_weight",
             specificity("not flat"): "flatten first",
+            specificity("kwargs"): "The name is lost",
+            specificity("NumPy"): "stopped with",
             specificity("if"): "stopped with ValueError: The truth value",
             specificity("config"): "get_config must hold the threshold",
             specificity("recall"): "That is the recall",
@@ -132,6 +136,8 @@ def expectile_loss(fault=None):
         def call(self, y_true, y_pred):
             if fault == "swapped":
                 y_true, y_pred = y_pred, y_true
+            if fault == "NumPy":
+                y_true = y_true.numpy()
             values = expectile(y_true, y_pred, self.tau)
             return ops.mean(values) if fault == "scalar" else values
 
@@ -153,6 +159,7 @@ def test_expectile_loss(capsys):
             expectile_loss("scalar"): "one value for each sample",
             expectile_loss("swapped"): "swapped",
             expectile_loss("kwargs"): "is lost",
+            expectile_loss("NumPy"): "stopped with",
             lambda: object: "stopped with|subclass",
             lambda: lambda *args: object(): "Return a subclass",
         },

@@ -166,6 +166,11 @@ class ReturnsNothing(Complete):
         math.tanh(self.value)
 
 
+class ReturnsTheParent(Complete):
+    def __truediv__(self, other):
+        return Scalar(self.value / other.value, *super().__truediv__(other).links)
+
+
 class WithoutTanh(Complete):
     tanh = None
 
@@ -361,6 +366,7 @@ class NotAModule:
                 Overwrites: "added up",
                 IntegerDivision: "the value is",
                 ReturnsNothing: "returns nothing",
+                ReturnsTheParent: "stopped with AttributeError",
                 WithoutTanh: "stopped with TypeError",
                 Scalar: "stopped with TypeError: unsupported operand",
             },

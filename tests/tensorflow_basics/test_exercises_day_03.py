@@ -163,6 +163,12 @@ def all_at_once(loss, variables, pieces):
     return gradients_of(loss, variables, *(tf.concat(parts, axis=0) for parts in zip(*pieces, strict=True)))
 
 
+def one_tape_for_all(loss, variables, pieces):
+    with tf.GradientTape() as tape:
+        total = sum(loss(x, y) * len(y) for x, y in pieces) / sum(len(y) for _, y in pieces)
+    return tape.gradient(total, variables)
+
+
 def only_the_first_variable(loss, variables, pieces):
     return accumulated_gradients(loss, variables[:1], pieces)
 
@@ -225,6 +231,7 @@ def losses_in_numpy(loss, variables, pieces):
                 divided_by_the_first_size: "as much as it has examples",
                 only_the_last: "each piece counts",
                 all_at_once: "one piece at a time",
+                one_tape_for_all: "a tape held the intermediate results",
                 only_the_first_variable: "one gradient for each variable",
                 nothing: "return a list",
                 losses_in_numpy: "None means",
