@@ -32,12 +32,15 @@ def samples(y_true, y_pred):
     return y_true, y_pred
 
 
-def check_values(name, values, low, high, what):
-    """Raise ValueError if numbers that can be read lie outside [low, high]; in a graph there are none to read."""
+def check_values(name, values, low, high, what, slack=0.0):
+    """Raise ValueError if numbers that can be read lie outside [low, high]; in a graph there are none to read.
+
+    `slack` is what they may lie outside by: for what was computed, and rounded.
+    """
     try:
         values = np.asarray(ops.convert_to_numpy(values), float)
     except Exception:  # symbolic: each backend has an error of its own
         return
-    if values.size and not (values.min() >= low and values.max() <= high):  # also refuses NaN
+    if values.size and not (values.min() >= low - slack and values.max() <= high + slack):  # also refuses NaN
         allowed = f"of at least {low}" if high == np.inf else f"from {low} to {high}"
         raise ValueError(f"{name} must hold {what} {allowed}, got values from {values.min()} to {values.max()}")

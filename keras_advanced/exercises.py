@@ -56,6 +56,10 @@ def check_gain(make_gain):
     assert twin.name == "loud", "The name is lost on the way through get_config: start from super().get_config()."
     twin_y = keras.ops.convert_to_numpy(twin(x))
     np.testing.assert_allclose(twin_y, 3 * x, rtol=1e-6, err_msg="get_config must hold the start that was given.")
+    deep = type(layer)(3.0)
+    deep(np.ones([2, 5, 4], "float32"))
+    shape = tuple(deep.gain.shape)
+    assert shape == (4,), f"Features are the last axis: for inputs (2, 5, 4) gain needs shape (4,), got {shape}."
 
 
 @exercise
@@ -181,7 +185,8 @@ def check_specificity(make_specificity):
 
     kind = make_specificity()
     rng = np.random.default_rng(0)
-    y_true, y_pred, weights = (rng.random(60) < 0.4).astype("float32"), rng.random(60).astype("float32"), rng.random(60)
+    y_true = (rng.random(60) < 0.4).astype("float32")
+    y_pred, weights = rng.random((2, 60)).astype("float32")
 
     def expected(threshold, w):
         negative = y_true == 0

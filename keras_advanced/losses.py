@@ -6,8 +6,8 @@ last axis of a prediction belongs to the sample and is averaged within it; a pre
 refused.
 
 Shapes are checked always. Values (labels, probabilities, distances, weights) are checked when the loss is called eagerly,
-on arrays or on tensors that hold numbers; in the compiled step of ``fit`` there are none yet, and a check would cost every
-batch. All-zero weights give a loss of 0, an empty batch gives an empty loss, shape (0,), as in Keras.
+on arrays or on tensors that hold numbers: with PyTorch also in ``fit``, batch by batch. In TensorFlow's compiled step there
+are none to read. All-zero weights give a loss of 0, an empty batch gives an empty loss, shape (0,), as in Keras.
 """
 
 import keras
@@ -94,7 +94,7 @@ def huber(y_true, y_pred, delta=1.0):
     check_number("delta", delta, 0, above=True)
     y_true, y_pred = samples(y_true, y_pred)
     error = ops.abs(y_true - y_pred)
-    small = ops.minimum(error, delta)  # where the error is large, what is beyond delta counts with slope delta
+    small = ops.minimum(error, float(delta))  # where the error is large, what is beyond delta counts with slope delta
     return ops.mean(small * (error - small / 2), axis=-1)
 
 
@@ -142,7 +142,7 @@ def binary_focal(y_true, y_pred, gamma=2.0, from_logits=False):
     y_true, y_pred = samples(y_true, y_pred)
     check_values("y_true", y_true, 0, 1, "labels")
     if not from_logits:
-        check_values("y_pred", y_pred, 0, 1, "probabilities")
+        check_values("y_pred", y_pred, 0, 1, "probabilities", slack=1e-3)
     dtype = y_pred.dtype
     wide = keras.backend.result_type(dtype, "float32")  # half precision rounds 1 - 1e-7 to 1, and 1e-7 nearly to 0
     y_true, y_pred = ops.cast(y_true, wide), ops.cast(y_pred, wide)
@@ -195,7 +195,7 @@ def contrastive(y_true, y_pred, margin=1.0):
     check_number("margin", margin, 0, above=True)
     y_true, y_pred = samples(y_true, y_pred)
     check_values("y_true", y_true, 0, 1, "labels")
-    check_values("y_pred", y_pred, 0, np.inf, "distances")
+    check_values("y_pred", y_pred, 0, np.inf, "distances", slack=1e-3)
     apart = ops.relu(margin - y_pred)
     return ops.mean(y_true * ops.square(y_pred) + (1 - y_true) * ops.square(apart), axis=-1)
 

@@ -42,7 +42,8 @@ class ConfusionMetric(keras.metrics.Metric):
 
     def __init__(self, threshold=0.5, num_outputs=1, average="macro", name=None, dtype=None):
         super().__init__(name=name or self.default_name, dtype=dtype)
-        check_number("threshold", threshold, -math.inf, above=True)
+        if threshold not in (math.inf, -math.inf):  # nothing or everything is positive
+            check_number("threshold", threshold, -math.inf)
         check_int("num_outputs", num_outputs, 1)
         if average not in ("macro", "micro", None):
             raise ValueError(f"average must be 'macro', 'micro' or None, got {average!r}")

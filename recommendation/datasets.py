@@ -136,7 +136,7 @@ def rating_matrix(ratings, shape=None, *, scale=(0.5, 5.0)):
     if len(users) == 0:
         raise ValueError("ratings is empty")
     if shape is None:
-        shape = int(users.max()) + 1, int(items.max()) + 1
+        shape = int(users.max(initial=0)) + 1, int(items.max(initial=0)) + 1
     for name, pair in (("shape", shape), ("scale", scale)):
         if np.shape(pair) != (2,):
             raise ValueError(f"{name} must be two numbers, got {pair!r}")

@@ -9,6 +9,8 @@ Models that predict ratings (all but `Popularity` and `ImplicitALS`) rank by the
 comes first.
 """
 
+import copy
+
 import numpy as np
 from scipy import sparse
 
@@ -48,8 +50,9 @@ class Recommender:
             If `ratings` is not sparse, is empty, or holds NaN or infinity.
         """
         ratings = _checked(ratings)
-        self._fit(ratings)
-        self.ratings_ = ratings  # not before: a fit that fails leaves no model that looks fitted
+        trained = copy.copy(self)
+        trained._fit(ratings)
+        vars(self).update(vars(trained), ratings_=ratings)  # not before: a fit that fails leaves the model as it was
         return self
 
     def predict(self, users, items):

@@ -1,7 +1,6 @@
 """The checks of an argument that modules of every package need."""
 
 import math
-import numbers
 
 import numpy as np
 
@@ -29,10 +28,10 @@ def check_number(name, value, low, high=math.inf, *, above=False, below=False):
     Traceback (most recent call last):
     ValueError: momentum must be at least 0 and below 1, got 1.0
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     high_fits = value < high if below or high == math.inf else value <= high
     if not (high_fits and (value > low if above else value >= low)):  # also refuses NaN
-        ends = f"{'above' if above else 'at least'} {low}"
-        ends += " and finite" if high == math.inf else f" and {'below' if below else 'at most'} {high}"
+        ends = f"{'above' if above else 'at least'} {low} and " if low > -math.inf else ""
+        ends += "finite" if high == math.inf else f"{'below' if below else 'at most'} {high}"
         raise ValueError(f"{name} must be {ends}, got {value}")

@@ -127,6 +127,10 @@ def check_power(power):
         f"Right numbers, but {traces} traces for four calls. An input_signature fixes the dtypes and leaves the length of "
         "x open; the number of turns has to stay a tensor."
     )
+    graph = power.get_concrete_function(tf.constant([2.0]), tf.constant(3)).graph
+    assert any("While" in operation.type for operation in graph.get_operations()), (
+        "Right numbers, but there is no loop in the graph: multiply by x in a loop over tf.range(n)."
+    )
 
 
 @exercise
@@ -425,6 +429,7 @@ def check_accumulated_gradients(accumulated_gradients):
     rng = np.random.default_rng(0)
     w, b = tf.Variable(rng.normal(size=(3, 2))), tf.Variable(rng.normal(size=2))
     longest = open_runs = most_open = 0
+    records = []  # of the tapes that have answered
     gradient = tf.GradientTape.gradient
 
     def loss(x, y):
@@ -434,7 +439,11 @@ def check_accumulated_gradients(accumulated_gradients):
         return tf.reduce_mean(tf.reduce_sum((tf.tanh(x @ w + b) - y) ** 2, axis=1))
 
     def noted_gradient(self, *arguments, **options):
-        nonlocal open_runs
+        nonlocal open_runs, most_open
+        if open_runs and any(record is self._tape for record in records):  # it holds an earlier piece as well
+            most_open = max(most_open, open_runs + 1)
+        if self._tape is not None:
+            records.append(self._tape)
         open_runs = 0
         return gradient(self, *arguments, **options)
 
@@ -445,6 +454,7 @@ def check_accumulated_gradients(accumulated_gradients):
             value = loss(*everything)
         expected = tape.gradient(value, [w, b])
         longest = open_runs = most_open = 0
+        records.clear()
         with mock.patch.object(tf.GradientTape, "gradient", noted_gradient):
             got = accumulated_gradients(loss, [w, b], list(pieces))
         case = f"Pieces of {lengths} examples"

@@ -119,6 +119,11 @@ def test_has_three_exercises_with_check_hint_and_solution(notebook):
         assert check.metadata.tags == ["check"]
         assert hint.source.startswith("<details><summary>Hint</summary>")
         assert solution.source.startswith("<details><summary>Solution</summary>") and solution_code(solution)
+    minutes = re.findall(
+        r"^### Exercise .+\n.*?(\d+) minutes", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE
+    )
+    front = re.search(r"(\d+) minutes for the exercises", notebook.cells[0].source)
+    assert not is_day or abs(int(front[1]) - sum(map(int, minutes))) < 5, f"the cards add up to {sum(map(int, minutes))}"
 
 
 def solution_code(cell):

@@ -79,6 +79,8 @@ def test_roc_curve(capsys):
         lambda y, p: roc_curve(y, -p): "expected fpr",
     }
     assert_answers_back(exercises.check_roc_curve, roc_curve, wrong, capsys)
+    exercises.check_roc_curve(lambda y, p: np.stack(roc_curve(y, p)))
+    assert capsys.readouterr().out == "Correct.\n"
 
 
 def cheapest_threshold(y, p, alarm, miss, grid=None, strict=False):
@@ -146,3 +148,5 @@ def test_f1_averages(capsys):
         lambda y, answers: f1_averages(y, answers)[:2]: "three numbers",
     }
     assert_answers_back(exercises.check_f1_averages, f1_averages, wrong, capsys)
+    exercises.check_f1_averages(lambda y, answers: np.array(f1_averages(y, answers)))
+    assert capsys.readouterr().out == "Correct.\n"

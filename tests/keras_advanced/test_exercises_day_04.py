@@ -42,16 +42,18 @@ def gain(start_in="build", tracked=True, config=True, kwargs=True, shape=None):
             if start_in == "init":
                 self.make(2)
 
-        def make(self, n):
+        def make(self, *sizes):
             if tracked:
                 initializer = keras.initializers.Constant(self.start)
-                self.gain = self.add_weight(shape=(n,) if shape is None else shape, initializer=initializer, name="gain")
+                self.gain = self.add_weight(
+                    shape=sizes if shape in (None, "all") else shape, initializer=initializer, name="gain"
+                )
             else:
-                self.gain = tf.Variable(tf.fill([n], float(self.start)))
+                self.gain = tf.Variable(tf.fill(sizes, float(self.start)))
 
         def build(self, input_shape):
             if start_in == "build":
-                self.make(input_shape[-1])
+                self.make(*(input_shape[1:] if shape == "all" else input_shape[-1:]))
 
         def call(self, inputs):
             if start_in == "call":
@@ -76,6 +78,7 @@ def test_gain(capsys):
             gain(config="own"): "The name is lost",
             gain(kwargs=False): "Pass .*kwargs",
             gain(shape=()): "one number for each feature",
+            gain(shape="all"): "Features are the last axis",
         },
         capsys,
     )

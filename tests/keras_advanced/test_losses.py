@@ -241,9 +241,9 @@ def test_one_axis_is_refused_since_its_mean_would_be_one_value_for_the_batch(fun
     ("function", "y_pred", "message"),
     [
         (losses.binary_focal, 3.0, "y_pred must hold probabilities from 0 to 1, got values from 0.5 to 3.0"),
-        (losses.binary_focal, -1e-6, "y_pred must hold probabilities from 0 to 1"),
+        (losses.binary_focal, -0.01, "y_pred must hold probabilities from 0 to 1"),
         (losses.binary_focal, np.nan, "y_pred must hold probabilities from 0 to 1"),
-        (losses.contrastive, -1e-6, "y_pred must hold distances of at least 0"),
+        (losses.contrastive, -0.01, "y_pred must hold distances of at least 0"),
         (losses.contrastive, np.nan, "y_pred must hold distances of at least 0"),
     ],
 )
@@ -251,6 +251,17 @@ def test_predictions_that_are_no_probabilities_or_distances_are_refused(function
     with pytest.raises(ValueError, match=message):
         function([[1.0], [1.0]], [[y_pred], [0.5]])
     assert losses.binary_focal([[1.0]], [[3.0]], from_logits=True).shape == (1,)
+
+
+def test_rounding_errors_are_no_wrong_predictions():
+    np.testing.assert_allclose(losses.binary_focal([[1.0], [0.0]], [[1.0 + 1e-6], [-1e-6]]), 0, atol=1e-6)
+    np.testing.assert_allclose(losses.contrastive([[1.0]], [[-2.4e-7]]), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [losses.Huber, losses.Pinball, losses.BinaryFocal, losses.Contrastive])
+def test_a_parameter_may_be_a_number_of_numpy(kind):
+    values = [float(kind(number(0.5))([[1.0], [0.0]], [[0.2], [0.9]])) for number in (float, np.float32, np.float64)]
+    np.testing.assert_allclose(values, values[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("function", [losses.binary_focal, losses.contrastive])

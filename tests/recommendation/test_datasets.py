@@ -354,6 +354,7 @@ BAD = [
     ({"rating": [0.0, 3.0]}, {}, "got 0.0"),
     ({"rating": [np.inf, 3.0]}, {}, "got inf"),
     ({"rating": [3.0, 9.0]}, {"scale": (1, 8)}, "rating must be from 1 to 8, got 9.0"),
+    ({"user": [-1, -1]}, {}, "user -1 is unknown"),
     ({"user": [0, 0], "item": [4, 4]}, {}, "user 0 rated item 4 more than once"),
     ({"user": [0, 1, 1], "item": [2, 4, 4], "rating": [3.0, 4.0, 4.0]}, {}, "user 1 rated item 4 more than once"),
     ({"user": [0, -1]}, {}, "user -1 is unknown"),

@@ -172,6 +172,15 @@ def test_a_fit_that_fails_changes_nothing():
     assert np.array_equal(model.scores([0, 39]), before)
 
 
+@pytest.mark.parametrize("kind", [models.UserKNN, models.ItemKNN])
+def test_neighbours_that_cannot_be_compared_change_nothing(kind):
+    model = kind(similarity="cosine").fit(random_ratings())
+    before = model.scores([0, 39])
+    with pytest.raises(ValueError, match="above 0"):
+        model.fit(-random_ratings())
+    assert np.array_equal(model.scores([0, 39]), before)
+
+
 # --- cold users and items -----------------------------------------------------------------------------------------------
 
 

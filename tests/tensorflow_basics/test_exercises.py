@@ -119,6 +119,11 @@ def power_in_numpy(x, n):
     return np.power(x, n)
 
 
+@tf.function(input_signature=SIGNATURE)
+def power_without_a_loop(x, n):
+    return x ** tf.cast(n, x.dtype)
+
+
 def make_counter():
     calls = tf.Variable(0)
     return tf.function(lambda: calls.assign_add(1))
@@ -197,6 +202,7 @@ def counter_that_makes_a_variable_each_call():
                 power_one_too_many: "n times",
                 power_added: "multiply",
                 power_in_numpy: "stopped with NotImplementedError",
+                power_without_a_loop: "no loop in the graph",
             },
         ),
         (
