@@ -282,14 +282,14 @@ class Stack(torch.nn.Module):
         self.layers = torch.nn.ModuleList(blocks)
         self.norm = torch.nn.LayerNorm(d_model)
 
-    def states(self, tokens, memory=None, memory_mask=None, cache=None):
+    def states(self, tokens, memory=None, memory_mask=None, cache=None, name="tokens"):
         """What the last block makes of each token, normalised: (batch, time) int64 -> (batch, time, d_model)."""
-        _check_tokens("tokens", tokens, self.embedding.num_embeddings)
+        _check_tokens(name, tokens, self.embedding.num_embeddings)
         start = cache[0][0].shape[2] if cache and cache[0] else 0  # tokens read before
         end = start + tokens.shape[1]
         if end > self.context:
             raise ValueError(
-                f"tokens must fit into the context of {self.context}, got {end}: cut the prompt, or ask for less"
+                f"{name} must fit into the context of {self.context}, got {end}: cut the prompt, or ask for less"
             )
         mask = causal_mask(end - start, end, tokens.device) if self.is_causal else padding_mask(tokens)
         x = (self.embedding(tokens) + self.position.weight[start:end]) * self.scale  # (batch, time, d_model)
@@ -372,10 +372,7 @@ class EncoderDecoder(torch.nn.Module):
 
     def encode(self, source):
         """States of the source, (batch, source time, d_model), and the mask that hides its padding."""
-        _check_tokens("source", source, self.encoder.embedding.num_embeddings)
-        if source.shape[1] > self.encoder.context:
-            raise ValueError(f"source must fit into the context of {self.encoder.context}, got {source.shape[1]}")
-        return self.encoder.states(source), padding_mask(source)
+        return self.encoder.states(source, name="source"), padding_mask(source)
 
 
 def padding_mask(tokens):
